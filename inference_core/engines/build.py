@@ -1,0 +1,71 @@
+"""Choose and build the engine of a package."""
+
+from __future__ import annotations
+
+from inference_core.engines.protocol import Engine, Precision
+from inference_core.errors import ConfigError
+from inference_core.models.package import ModelPackage
+
+
+def resolve_device(device: str) -> str:
+    """``auto`` as the first CUDA device where there is one, else the CPU; other names are checked.
+
+    Raises:
+        ConfigError: the device is unknown or absent.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        parsed = torch.device(device)
+    except RuntimeError as exc:
+        raise ConfigError(f"must be auto, cpu or cuda:N, got {device!r}", key="device") from exc
+    if parsed.type not in ("cpu", "cuda"):
+        raise ConfigError(f"must be auto, cpu or cuda:N, got {device!r}", key="device")
+    if parsed.type == "cuda" and (parsed.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"must be present, got {device!r} with {torch.cuda.device_count()} CUDA devices; use cpu or auto", key="device"
+        )
+    return f"cuda:{parsed.index or 0}" if parsed.type == "cuda" else "cpu"
+
+
+def resolve_precision(precision: Precision | str, *, device: str) -> Precision:
+    """``auto`` as fp16 on CUDA and fp32 on the CPU."""
+    if precision == "auto":
+        return "fp32" if device == "cpu" else "fp16"
+    if precision not in ("fp32", "fp16", "bf16"):
+        raise ConfigError(f"must be auto, fp32, fp16 or bf16, got {precision!r}", key="precision")
+    if precision == "fp16" and device == "cpu":
+        raise ConfigError("fp16 must go with a CUDA device, got cpu; use fp32 or bf16", key="precision")
+    return precision  # type: ignore[return-value]
+
+
+def build_engine(package: ModelPackage, *, device: str, precision: str, num_threads: int) -> Engine:
+    """Build the engine for a package's format on a device.
+
+    Args:
+        package: as read.
+        device: auto, cpu or cuda:N.
+        precision: auto, fp32, fp16 or bf16; an ONNX graph has its own.
+        num_threads: CPU threads of one forward.
+
+    Raises:
+        ConfigError: the device or precision cannot be had, or an extra is not installed.
+        ModelError: the weights do not load or do not fit the spec.
+    """
+    chosen = resolve_device(device)
+    if package.spec.format == "onnx":
+        from inference_core.engines.onnx_engine import OnnxEngine
+
+        return OnnxEngine(package.weights, package.spec.input, device=chosen, num_threads=num_threads)
+    from inference_core.engines.torch_engine import TorchEngine
+    from inference_core.models.torch_module import build_module
+
+    return TorchEngine(
+        build_module(package),
+        package.spec.input,
+        device=chosen,
+        precision=resolve_precision(precision, device=chosen),
+        num_threads=num_threads,
+    )

@@ -1,0 +1,53 @@
+"""What every engine does: a uint8 batch in, the model's named outputs out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from inference_core.records import Uint8Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Precision = Literal["fp32", "fp16", "bf16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineFacts:
+    """What an engine is and where it runs, for logs, reports and commit records."""
+
+    engine: str
+    """torch or onnxruntime."""
+    device: str
+    """cpu, cuda:0, ..."""
+    precision: Precision
+    num_threads: int
+    """CPU threads of one forward; 0 where the library chooses."""
+    max_batch: int | None = None
+    """Largest batch that the model's graph takes, None where it is free."""
+
+    def __str__(self) -> str:
+        return f"{self.engine} on {self.device}, {self.precision}"
+
+
+class Engine(Protocol):
+    """Runs one model on one device."""
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What this engine is."""
+
+    def run(self, batch: Uint8Array) -> dict[str, Tensor]:
+        """Normalise and forward one batch.
+
+        Args:
+            batch: (B, h, w, C) uint8, not modified.
+
+        Returns:
+            The model's outputs by name, float32, on the engine's device.
+
+        Raises:
+            DeviceMemoryError: the batch does not fit; a smaller one may.
+            EngineError: the model refused the batch.
+        """

@@ -1,0 +1,80 @@
+"""Runs a torch module: fp32 on the CPU, fp16 or bf16 on CUDA, channels-last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inference_core.engines.normalize import Normalizer
+from inference_core.engines.protocol import EngineFacts, Precision
+from inference_core.errors import DeviceMemoryError, EngineError
+from inference_core.records import Uint8Array
+from inference_core.spec import InputSpec
+
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class TorchEngine:
+    """An eager or scripted module on one device.
+
+    Args:
+        module: in evaluation mode; moved to ``device`` and owned from here on.
+        spec: how pixels are normalised.
+        device: a torch device name.
+        precision: of weights and activations; normalisation and outputs are fp32.
+        num_threads: CPU threads, recorded only; the process sets them.
+    """
+
+    def __init__(
+        self, module: nn.Module, spec: InputSpec, *, device: str, precision: Precision, num_threads: int
+    ) -> None:
+        self.facts = EngineFacts(engine="torch", device=device, precision=precision, num_threads=num_threads)
+        self._device = torch.device(device)
+        self._dtype = DTYPES[precision]
+        self._normalizer = Normalizer(spec).to(self._device)
+        self._module = module.to(device=self._device, dtype=self._dtype, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def run(self, batch: Uint8Array) -> dict[str, Tensor]:
+        """See Engine.run."""
+        try:
+            values = self._normalizer(torch.from_numpy(batch).to(self._device))
+            return name_outputs(self._module(values.to(self._dtype)))
+        except torch.OutOfMemoryError as exc:
+            raise DeviceMemoryError(first_line(exc)) from exc
+        except (RuntimeError, TypeError, ValueError, IndexError) as exc:
+            if "can't allocate memory" in str(exc) or "not enough memory" in str(exc):
+                raise DeviceMemoryError(first_line(exc)) from exc
+            raise EngineError(first_line(exc)) from exc
+
+
+def name_outputs(raw: Any) -> dict[str, Tensor]:
+    """What a forward returned, as float32 tensors by name.
+
+    A lone tensor is called ``output``, members of a tuple or list ``0``, ``1``, ...; entries of a mapping
+    that are no tensors are left out.
+
+    Raises:
+        EngineError: there is no tensor in it.
+    """
+    if isinstance(raw, Tensor):
+        named = {"output": raw}
+    elif isinstance(raw, Mapping):
+        named = {str(key): value for key, value in raw.items() if isinstance(value, Tensor)}
+    elif isinstance(raw, Sequence):
+        named = {str(index): value for index, value in enumerate(raw) if isinstance(value, Tensor)}
+    else:
+        named = {}
+    if not named:
+        raise EngineError(f"the model must return tensors, got {type(raw).__name__}; wrap its forward")
+    return {key: value.float() if value.is_floating_point() else value for key, value in named.items()}
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text that says something; long ones are cut."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    informative = [line for line in lines if not line.startswith(("The following operation failed", "Traceback"))]
+    return (informative or lines or [type(error).__name__])[-1 if "Traceback" in str(error) else 0][:300]

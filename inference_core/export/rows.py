@@ -1,0 +1,81 @@
+"""Result rows: one Arrow schema family for all tasks, common columns first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from inference_core.records import Prediction
+from inference_core.tasks.protocol import Task
+
+SCHEMA_VERSION = 1
+"""Raised when a column changes its meaning or its type."""
+
+COMMON_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("row_id", pa.int64(), nullable=False),
+    pa.field("image_id", pa.string(), nullable=False),
+    pa.field("uri", pa.string(), nullable=False),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("error", pa.string(), nullable=False),
+    pa.field("size_bytes", pa.int64(), nullable=False),
+    pa.field("sha256", pa.string(), nullable=False),
+    pa.field("format", pa.string(), nullable=False),
+    pa.field("decoder", pa.string(), nullable=False),
+    pa.field("orientation", pa.int32(), nullable=False),
+    pa.field("page", pa.int32(), nullable=False),
+    pa.field("num_pages", pa.int32(), nullable=False),
+    pa.field("height", pa.int32(), nullable=False),
+    pa.field("width", pa.int32(), nullable=False),
+)
+"""What every row tells of its input; "" and 0 where the image did not get so far."""
+
+TIME_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("fetch_ms", pa.float32(), nullable=False),
+    pa.field("prepare_ms", pa.float32(), nullable=False),
+    pa.field("infer_ms", pa.float32(), nullable=False),
+    pa.field("finish_ms", pa.float32(), nullable=False),
+)
+"""Time spent on the image; the only columns that differ between two runs of the same job."""
+
+
+def row_schema(task_name: str, result_fields: Sequence[pa.Field], *, model_digest: str) -> pa.Schema:
+    """The schema of a run's rows, with what identifies them as metadata."""
+    metadata = {
+        "millrace.schema": str(SCHEMA_VERSION),
+        "millrace.task": task_name,
+        "millrace.model_digest": model_digest,
+    }
+    return pa.schema([*COMMON_FIELDS, *result_fields, *TIME_FIELDS], metadata=metadata)
+
+
+def rows_table(rows: Sequence[dict[str, Any]], *, schema: pa.Schema) -> pa.Table:
+    """Rows as a table of exactly ``schema``; absent values become null."""
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+def row_of(prediction: Prediction, task: Task, *, row_id: int) -> dict[str, Any]:
+    """One prediction as a row, by column name."""
+    source, times = prediction.source, prediction.stage_ms
+    return {
+        "row_id": row_id,
+        "image_id": source.image_id,
+        "uri": source.uri,
+        "status": prediction.status,
+        "error": prediction.error,
+        "size_bytes": source.size_bytes,
+        "sha256": source.sha256,
+        "format": source.format,
+        "decoder": source.decoder,
+        "orientation": source.orientation,
+        "page": source.page,
+        "num_pages": source.num_pages,
+        "height": source.image_hw[0],
+        "width": source.image_hw[1],
+        **(task.to_row(prediction.result) if prediction.result is not None else {}),
+        "fetch_ms": times.fetch,
+        "prepare_ms": times.prepare,
+        "infer_ms": times.infer,
+        "finish_ms": times.finish,
+    }

@@ -1,0 +1,92 @@
+"""The one door: prepare, infer and finish, built from a package.
+
+``Predictor`` composes them in one process, ``jobs`` maps them to stages of a Ray Data pipeline, ``serve`` to the
+sides of a deployment. There is no second way to build any of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from inference_core.engines.build import build_engine
+from inference_core.errors import EngineError, ModelError
+from inference_core.finisher import Finisher
+from inference_core.images import Limits
+from inference_core.models.package import ModelPackage
+from inference_core.prepare import plan_fit
+from inference_core.preparer import MAX_FIT_PIXELS, Preparer
+from inference_core.runner import Runner
+from inference_core.spec import InputSpec
+from inference_core.tasks.build import build_task
+
+CPU_BATCH_SIZE = 16
+"""Default images per forward on a CPU, where larger batches leave the caches."""
+CUDA_BATCH_SIZE = 64
+"""Default images per forward on a GPU."""
+
+
+def build_preparer(
+    package: ModelPackage, *, limits: Limits | None = None, max_fit_pixels: int = MAX_FIT_PIXELS
+) -> Preparer:
+    """The first verb of a package."""
+    return Preparer(package.spec.input, limits=limits or Limits(), max_fit_pixels=max_fit_pixels)
+
+
+def build_runner(
+    package: ModelPackage,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    num_threads: int = 0,
+) -> Runner:
+    """The second verb of a package: loads the model.
+
+    Args:
+        package: as read.
+        device: auto, cpu or cuda:N.
+        precision: auto, fp32, fp16 or bf16.
+        batch_size: images per forward; None chooses by device.
+        num_threads: CPU threads of one forward; 0 leaves it to the library.
+
+    Raises:
+        ConfigError: the device, the precision or an extra cannot be had.
+        ModelError: the weights do not load or do not fit the spec.
+    """
+    engine = build_engine(package, device=device, precision=precision, num_threads=num_threads)
+    default = CPU_BATCH_SIZE if engine.facts.device == "cpu" else CUDA_BATCH_SIZE
+    return Runner(engine, build_task(package.spec), batch_size=batch_size or default)
+
+
+def build_finisher(package: ModelPackage) -> Finisher:
+    """The third verb of a package."""
+    return Finisher(build_task(package.spec), model_digest=package.digest)
+
+
+def result_fields(package: ModelPackage) -> tuple[pa.Field, ...]:
+    """The columns that the package's task adds to a row."""
+    return build_task(package.spec).result_fields
+
+
+def check_runner(package: ModelPackage, runner: Runner) -> None:
+    """Run one blank image, so that a package that cannot work fails before any image is read.
+
+    Raises:
+        ModelError: the model refuses its own input, or its output does not fit the task and the classes.
+    """
+    shape = (1, *blank_hw(package.spec.input), package.spec.input.num_channels)
+    try:
+        runner.forward(np.zeros(shape, np.uint8))
+    except EngineError as exc:
+        raise ModelError(
+            f"the model must take a batch of shape {list(shape)} (B, h, w, C), but refused it: {exc}; "
+            "check input.color, input.size_hw, input.layout and architecture.options in model.yaml"
+        ) from exc
+
+
+def blank_hw(spec: InputSpec) -> tuple[int, int]:
+    """Height and width of a small input that the spec allows."""
+    if spec.size_hw is not None:
+        return spec.size_hw
+    return plan_fit((256, 256), fit="native", size_hw=None, multiple_px=spec.multiple_px).tile_hw

@@ -1,0 +1,138 @@
+"""The three verbs in one process: the way from Python, and what a job does on every worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image as PillowImage
+
+from inference_core import storage
+from inference_core.finisher import Finisher
+from inference_core.images import Limits
+from inference_core.models.package import ModelPackage, load_package
+from inference_core.pipeline import build_finisher, build_preparer, build_runner, check_runner
+from inference_core.preparer import PrepareSource, Preparer
+from inference_core.records import Prediction
+from inference_core.runner import Runner
+
+Input = bytes | str | Path | NDArray[np.generic] | PillowImage
+"""Encoded bytes, a path or URI, pixels, or a Pillow image."""
+
+
+class Predictor:
+    """Predicts images with one model.
+
+    Args:
+        preparer: the first verb.
+        runner: the second, with the model loaded.
+        finisher: the third.
+        max_bytes: largest file that is read.
+
+    Example:
+        ``Predictor.load("package").predict("photo.jpg").result``
+    """
+
+    def __init__(self, preparer: Preparer, runner: Runner, finisher: Finisher, *, max_bytes: int) -> None:
+        self._preparer = preparer
+        self._runner = runner
+        self._finisher = finisher
+        self._max_bytes = max_bytes
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | ModelPackage,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_size: int | None = None,
+        num_threads: int = 0,
+        limits: Limits | None = None,
+    ) -> Self:
+        """Load a package and check that it works.
+
+        Args:
+            model: folder or URI of a package, or the package.
+            device: auto, cpu or cuda:N.
+            precision: auto, fp32, fp16 or bf16.
+            batch_size: images per forward; None chooses by device.
+            num_threads: CPU threads of one forward; 0 leaves it to the library.
+            limits: on bytes, pixels and frames of an image.
+
+        Raises:
+            ConfigError: the package or a setting is wrong.
+            ModelError: the model does not load or does not work.
+        """
+        package = model if isinstance(model, ModelPackage) else load_package(str(model))
+        limits = limits or Limits()
+        runner = build_runner(
+            package, device=device, precision=precision, batch_size=batch_size, num_threads=num_threads
+        )
+        check_runner(package, runner)
+        return cls(
+            build_preparer(package, limits=limits), runner, build_finisher(package), max_bytes=limits.max_bytes
+        )
+
+    def predict(self, image: Input, *, image_id: str = "") -> Prediction:
+        """Predict one image.
+
+        Args:
+            image: bytes, path or URI, array (H, W[, 1, 3 or 4]) or Pillow image.
+            image_id: key of the answer; by default the path, or ``0``.
+
+        Returns:
+            The prediction; a bad image has a status other than ``ok`` and an error, and raises nothing.
+        """
+        return self.predict_batch([image], image_ids=[image_id] if image_id else None)[0]
+
+    def predict_batch(self, images: Sequence[Input], *, image_ids: Sequence[str] | None = None) -> list[Prediction]:
+        """Predict several images, in order.
+
+        Args:
+            images: as for ``predict``.
+            image_ids: one key each; by default the paths, and positions for images without one.
+        """
+        ids = image_ids if image_ids is not None else [default_id(image, index) for index, image in enumerate(images)]
+        items = [
+            self._preparer.prepare(self._open(image), image_id=image_id, uri=uri_of(image))
+            for image, image_id in zip(images, ids, strict=True)
+        ]
+        return [self._finisher.finish(raw) for raw in self._runner.infer(items)]
+
+    def predict_directory(self, uri: str | Path) -> Iterator[Prediction]:
+        """Predict every file below a folder or prefix, sorted by path, a batch at a time.
+
+        Yields:
+            One prediction for each file; files that are no images have a status other than ``ok``.
+        """
+        chunk: list[storage.ObjectInfo] = []
+        for found in storage.list_objects(str(uri)):
+            chunk.append(found)
+            if len(chunk) == self._runner.batch_size:
+                yield from self._predict_objects(chunk)
+                chunk = []
+        yield from self._predict_objects(chunk)
+
+    def _predict_objects(self, found: Sequence[storage.ObjectInfo]) -> list[Prediction]:
+        return self.predict_batch([entry.uri for entry in found], image_ids=[entry.path for entry in found])
+
+    def _open(self, image: Input) -> PrepareSource:
+        """Read what has to be read."""
+        if not isinstance(image, str | Path):
+            return image
+        (outcome,) = storage.read_many([str(image)], max_bytes=self._max_bytes)
+        return outcome
+
+
+def default_id(image: Input, index: int) -> str:
+    """The path of an image that has one, else its position."""
+    return str(image) if isinstance(image, str | Path) else str(index)
+
+
+def uri_of(image: Input) -> str:
+    """Where an image comes from, "" where it is no path."""
+    return storage.normalise(str(image)) if isinstance(image, str | Path) else ""

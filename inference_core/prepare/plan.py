@@ -1,0 +1,183 @@
+"""Where an image will lie in the model's input, computed before anything is allocated."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Literal
+
+from inference_core.errors import ConfigError, ShapeError, TooLargeError
+from inference_core.records import Placement
+
+Fit = Literal["letterbox", "stretch", "shortest_side_crop", "tile", "native"]
+
+MAX_TILES = 65_536
+"""Tiles of one image; more would make the plan itself large. 256 px tiles at half overlap reach it at 1 gigapixel."""
+
+
+def plan_fit(
+    image_hw: tuple[int, int],
+    *,
+    fit: Fit,
+    size_hw: tuple[int, int] | None = None,
+    resize_px: int | None = None,
+    multiple_px: int = 1,
+    overlap_px: int = 0,
+) -> Placement:
+    """Scale, offset, canvas and tiles for an image of a given size.
+
+    Args:
+        image_hw: size of the decoded image, at least 1 x 1.
+        fit: ``letterbox`` keeps the aspect and centres; ``stretch`` does not keep it; ``shortest_side_crop`` scales
+            the short side and cuts the centre; ``native`` keeps the image's pixels and pads at the right and the
+            bottom; ``tile`` covers it with tiles.
+        size_hw: size of the model's input, for ``tile`` of one tile. Not used by ``native``.
+        resize_px: short side after scaling, for ``shortest_side_crop`` (None: the longer side of ``size_hw``, so that
+            the crop is always full), ``native`` and ``tile`` (None: no scaling).
+        multiple_px: height and width become multiples of it. Used by ``native`` only.
+        overlap_px: least overlap of neighbouring tiles, up to half a tile. Used by ``tile`` only.
+
+    Raises:
+        ConfigError: an option is out of range.
+        ShapeError: the image is empty.
+        TooLargeError: more than 65,536 tiles.
+    """
+    if min(image_hw) < 1:
+        raise ShapeError(f"image_hw must be at least 1 x 1, got {list(image_hw)}")
+    if resize_px is not None and resize_px < 1:
+        raise ConfigError(f"resize_px must be at least 1, got {resize_px}; give the short side in pixels")
+    if fit == "native":
+        return _plan_native(image_hw, multiple_px=multiple_px, resize_px=resize_px)
+    if size_hw is None or min(size_hw) < 1:
+        raise ConfigError(
+            f"size_hw must be two sizes of at least 1 with fit {fit}, got {size_hw}; give [height, width]"
+        )
+    if fit == "letterbox":
+        return _plan_letterbox(image_hw, size_hw=size_hw)
+    if fit == "stretch":
+        return _one_tile(image_hw, scaled_hw=size_hw, canvas_hw=size_hw, offset_yx=(0, 0))
+    if fit == "shortest_side_crop":
+        return _plan_shortest_side_crop(image_hw, size_hw=size_hw, resize_px=resize_px or max(size_hw))
+    if fit == "tile":
+        return _plan_tile(image_hw, tile_hw=size_hw, overlap_px=overlap_px, resize_px=resize_px)
+    raise ConfigError(
+        f"fit must be letterbox, stretch, shortest_side_crop, tile or native, got {fit!r}; correct the name"
+    )
+
+
+def check_fit_limit(placement: Placement, *, max_pixels: int) -> None:
+    """Refuse a fit that would allocate too much, before it does.
+
+    Counts the largest of the scaled image, the canvas and all tiles together, whatever the resampler.
+
+    Raises:
+        TooLargeError: over ``max_pixels``.
+    """
+    tile_pixels = placement.num_tiles * placement.tile_hw[0] * placement.tile_hw[1]
+    sizes = (
+        (tile_pixels, f"{placement.num_tiles} tiles of {_by(placement.tile_hw)}"),
+        (placement.scaled_hw[0] * placement.scaled_hw[1], f"{_by(placement.scaled_hw)} scaled"),
+        (placement.canvas_hw[0] * placement.canvas_hw[1], f"a canvas of {_by(placement.canvas_hw)}"),
+    )
+    pixels, what = max(sizes)
+    if pixels > max_pixels:
+        raise TooLargeError(
+            f"pixels after the fit must be at most {max_pixels}, got {pixels} ({what}, "
+            f"from an image of {_by(placement.image_hw)}); raise the limit or leave the image out"
+        )
+
+
+def scale_short_side(image_hw: tuple[int, int], *, short_px: int) -> tuple[int, int]:
+    """Size with the short side scaled to ``short_px`` and the long one truncated, as torchvision's ``Resize(int)``."""
+    short, long = min(image_hw), max(image_hw)
+    scaled_long = int(short_px * long / short)
+    return (short_px, scaled_long) if image_hw[0] <= image_hw[1] else (scaled_long, short_px)
+
+
+def tile_starts(length: int, *, tile: int, overlap: int) -> tuple[int, ...]:
+    """First pixels of the fewest tiles that cover ``length`` and overlap by at least ``overlap``.
+
+    They are spread evenly from edge to edge: no tile leaves the canvas, and the overlaps differ by at most 1.
+    """
+    span = length - tile
+    if span == 0:
+        return (0,)
+    num_steps = -(-span // (tile - overlap))
+    if num_steps >= MAX_TILES:
+        raise TooLargeError(_too_many_tiles(num_steps + 1))
+    return tuple(index * span // num_steps for index in range(num_steps + 1))
+
+
+def _plan_letterbox(image_hw: tuple[int, int], *, size_hw: tuple[int, int]) -> Placement:
+    # Rounded and centred as in Ultralytics' LetterBox: sides to the nearest pixel, an odd rest to the right and bottom.
+    scale = min(size_hw[0] / image_hw[0], size_hw[1] / image_hw[1])
+    height = min(size_hw[0], max(1, round(image_hw[0] * scale)))
+    width = min(size_hw[1], max(1, round(image_hw[1] * scale)))
+    offset_yx = ((size_hw[0] - height) // 2, (size_hw[1] - width) // 2)
+    return _one_tile(image_hw, scaled_hw=(height, width), canvas_hw=size_hw, offset_yx=offset_yx)
+
+
+def _plan_shortest_side_crop(image_hw: tuple[int, int], *, size_hw: tuple[int, int], resize_px: int) -> Placement:
+    scaled_hw = scale_short_side(image_hw, short_px=resize_px)
+    offset_yx = (_crop_offset(scaled_hw[0], size_hw[0]), _crop_offset(scaled_hw[1], size_hw[1]))
+    return _one_tile(image_hw, scaled_hw=scaled_hw, canvas_hw=size_hw, offset_yx=offset_yx)
+
+
+def _crop_offset(length: int, crop: int) -> int:
+    """As torchvision's ``CenterCrop``: half to even where it cuts, down where it pads."""
+    return (crop - length) // 2 if crop > length else -round((length - crop) / 2.0)
+
+
+def _plan_native(image_hw: tuple[int, int], *, multiple_px: int, resize_px: int | None) -> Placement:
+    if multiple_px < 1:
+        raise ConfigError(f"multiple_px must be at least 1, got {multiple_px}; 1 pads nothing")
+    scaled_hw = image_hw if resize_px is None else scale_short_side(image_hw, short_px=resize_px)
+    height, width = (-(-side // multiple_px) * multiple_px for side in scaled_hw)
+    return _one_tile(image_hw, scaled_hw=scaled_hw, canvas_hw=(height, width), offset_yx=(0, 0))
+
+
+def _plan_tile(
+    image_hw: tuple[int, int], *, tile_hw: tuple[int, int], overlap_px: int, resize_px: int | None
+) -> Placement:
+    if not 0 <= overlap_px <= min(tile_hw) // 2:
+        raise ConfigError(
+            f"overlap_px must be 0 to {min(tile_hw) // 2}, half a tile's short side, got {overlap_px}; lower it"
+        )
+    scaled_hw = image_hw if resize_px is None else scale_short_side(image_hw, short_px=resize_px)
+    canvas_hw = (max(scaled_hw[0], tile_hw[0]), max(scaled_hw[1], tile_hw[1]))
+    ys = tile_starts(canvas_hw[0], tile=tile_hw[0], overlap=overlap_px)
+    xs = tile_starts(canvas_hw[1], tile=tile_hw[1], overlap=overlap_px)
+    if len(ys) * len(xs) > MAX_TILES:
+        raise TooLargeError(_too_many_tiles(len(ys) * len(xs)))
+    return Placement(
+        image_hw=image_hw,
+        scaled_hw=scaled_hw,
+        canvas_hw=canvas_hw,
+        offset_yx=(0, 0),
+        tile_hw=tile_hw,
+        tile_origins_yx=tuple(product(ys, xs)),
+    )
+
+
+def _one_tile(
+    image_hw: tuple[int, int],
+    *,
+    scaled_hw: tuple[int, int],
+    canvas_hw: tuple[int, int],
+    offset_yx: tuple[int, int],
+) -> Placement:
+    return Placement(
+        image_hw=image_hw,
+        scaled_hw=scaled_hw,
+        canvas_hw=canvas_hw,
+        offset_yx=offset_yx,
+        tile_hw=canvas_hw,
+        tile_origins_yx=((0, 0),),
+    )
+
+
+def _too_many_tiles(num_tiles: int) -> str:
+    return f"tiles of one image must be at most {MAX_TILES}, got {num_tiles}; use larger tiles or less overlap"
+
+
+def _by(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[0]} x {size_hw[1]}"

@@ -1,0 +1,121 @@
+"""The first verb: anything that holds an image becomes uint8 tiles, or an item that says why not."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image as PillowImage
+
+from inference_core.errors import FetchError, InputError, StorageError
+from inference_core.images import DecodePolicy, Limits, load_image
+from inference_core.prepare import apply_filters, apply_fit, check_fit_limit, plan_fit, to_gray
+from inference_core.provenance import sha256_hex
+from inference_core.records import DecodedImage, Prepared, PreparedItem, SourceFacts, StageMs
+from inference_core.spec import DecodeSpec, InputSpec
+
+PrepareSource = bytes | NDArray[np.generic] | PillowImage | InputError | StorageError
+"""Encoded bytes, pixels, a Pillow image, or the error that fetching ended with."""
+
+MAX_FIT_PIXELS = 100_000_000
+"""Default limit on an image's pixels after the fit, all tiles together."""
+
+
+class Preparer:
+    """Decodes and fits images as one model wants them. Holds no state; safe to share between threads.
+
+    Args:
+        spec: the package's input.
+        limits: on bytes, pixels and frames, checked before anything is allocated.
+        max_fit_pixels: on the size after the fit, likewise.
+    """
+
+    def __init__(self, spec: InputSpec, *, limits: Limits, max_fit_pixels: int = MAX_FIT_PIXELS) -> None:
+        self._spec = spec
+        self._policy = decode_policy(spec.decode)
+        self._limits = limits
+        self._max_fit_pixels = max_fit_pixels
+
+    def prepare(self, source: PrepareSource, *, image_id: str, uri: str = "", fetch_ms: float = 0.0) -> PreparedItem:
+        """Decode, filter, fit.
+
+        Args:
+            source: encoded bytes, an array (H, W[, 1, 3 or 4]), a Pillow image, or the error of its fetching.
+            image_id: stable key of the image.
+            uri: where it came from.
+            fetch_ms: how long fetching took, recorded.
+
+        Returns:
+            The tiles and their placement, or the status and error of an image that cannot be used. Never raises
+            for a bad image.
+        """
+        started = time.perf_counter()
+        facts = SourceFacts(image_id=image_id, uri=uri)
+        try:
+            if isinstance(source, StorageError):
+                raise FetchError(str(source), uri=uri)
+            if isinstance(source, InputError):
+                raise source
+            if isinstance(source, bytes):
+                facts = replace(facts, size_bytes=len(source), sha256=sha256_hex(source))
+            image = load_image(source, policy=self._policy, limits=self._limits, uri=uri)
+            facts = with_image_facts(facts, image)
+            prepared = self.fit(image)
+        except InputError as exc:
+            times = StageMs(fetch=fetch_ms, prepare=elapsed_ms(started))
+            return PreparedItem(source=facts, status=exc.status, error=str(exc), stage_ms=times)
+        times = StageMs(fetch=fetch_ms, prepare=elapsed_ms(started))
+        return PreparedItem(source=facts, prepared=prepared, stage_ms=times)
+
+    def fit(self, image: DecodedImage) -> Prepared:
+        """Put a decoded image into the model's input.
+
+        Raises:
+            TooLargeError: the image would be over the limit after the fit; nothing was allocated.
+        """
+        spec = self._spec
+        placement = plan_fit(
+            image.image_hw,
+            fit=spec.fit,
+            size_hw=spec.size_hw,
+            resize_px=spec.resize_px,
+            multiple_px=spec.multiple_px,
+            overlap_px=spec.overlap_px,
+        )
+        check_fit_limit(placement, max_pixels=self._max_fit_pixels)
+        pixels = to_gray(image.pixels) if spec.color == "gray" else image.pixels
+        return apply_fit(
+            apply_filters(pixels, spec.filters),
+            placement,
+            interpolation=spec.interpolation,
+            resampler=spec.resampler,
+            pad_mode=spec.pad_mode,
+            pad_value=spec.pad_value,
+        )
+
+
+def decode_policy(spec: DecodeSpec) -> DecodePolicy:
+    """The decoder's policy of a package."""
+    return DecodePolicy(
+        apply_orientation=spec.apply_orientation, alpha=spec.alpha, cmyk=spec.cmyk, depth=spec.depth, page=spec.page
+    )
+
+
+def with_image_facts(facts: SourceFacts, image: DecodedImage) -> SourceFacts:
+    """``facts`` with what decoding found out."""
+    return replace(
+        facts,
+        format=image.format,
+        decoder=image.decoder,
+        orientation=image.orientation,
+        page=image.page,
+        num_pages=image.num_pages,
+        image_hw=image.image_hw,
+    )
+
+
+def elapsed_ms(started: float) -> float:
+    """Milliseconds since ``time.perf_counter()`` gave ``started``."""
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,232 @@
+"""The records that travel between the three verbs: decoded image, prepared tiles, raw output, prediction.
+
+All are frozen. Arrays in them are to be treated as read-only. ``repr`` shows shapes, never pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_core.errors import ShapeError
+from inference_core.status import Status
+
+Uint8Array = NDArray[np.uint8]
+FloatArray = NDArray[np.float32]
+Int32Array = NDArray[np.int32]
+
+
+class ArrayRecord:
+    """Gives frozen dataclasses a ``repr`` that prints arrays as ``uint8[480, 640, 3]``."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        shown = (f"{f.name}={describe_value(getattr(self, f.name))}" for f in fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def describe_value(value: Any) -> str:
+    """A short text for a value: dtype and shape for an array, a count for a long sequence, else its repr."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{list(value.shape)}"
+    if isinstance(value, tuple | list) and len(value) > 8:
+        return f"{type(value).__name__} of {len(value)}"
+    return repr(value)
+
+
+def check_array(name: str, array: NDArray[Any], *, ndim: int, dtype: type[np.generic]) -> None:
+    """Raise ShapeError unless ``array`` has ``ndim`` dimensions and exactly ``dtype``."""
+    if array.ndim != ndim or array.dtype != np.dtype(dtype):
+        raise ShapeError(
+            f"{name} must be a {ndim}-D {np.dtype(dtype)} array, got {array.dtype}{list(array.shape)}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class DecodedImage(ArrayRecord):
+    """One image as pixels, policies applied."""
+
+    pixels: Uint8Array
+    """(H, W, 3) uint8 RGB, upright (EXIF orientation applied), H and W at least 1."""
+    format: str
+    """What the signature says: jpeg, png, tiff, webp, bmp, gif, npy, avif, array."""
+    decoder: str
+    """The library that decoded: opencv, pillow, tifffile or numpy."""
+    orientation: int = 1
+    """EXIF orientation found in the file, 1 to 8; 1 where there was none."""
+    page: int = 0
+    """The page or frame that was read, from 0."""
+    num_pages: int = 1
+    """Pages or frames in the file."""
+
+    def __post_init__(self) -> None:
+        check_array("pixels", self.pixels, ndim=3, dtype=np.uint8)
+        if self.pixels.shape[2] != 3 or 0 in self.pixels.shape:
+            raise ShapeError(f"pixels must be (H, W, 3) with H, W >= 1, got {list(self.pixels.shape)}")
+
+    @property
+    def image_hw(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where an image lies in the model's input: one affine map and a grid of tiles.
+
+    The image is scaled to ``scaled_hw``, put with its top left corner at ``offset_yx`` of a canvas of
+    ``canvas_hw`` pixels (a negative offset means cropped, the rest is padding), and the canvas is cut into
+    windows of ``tile_hw`` whose top left corners are ``tile_origins_yx``.
+    In continuous coordinates (pixel centres at .5): ``canvas = image * scaled / image_size + offset``.
+    """
+
+    image_hw: tuple[int, int]
+    """Size of the decoded image."""
+    scaled_hw: tuple[int, int]
+    """Size of the whole image after scaling."""
+    canvas_hw: tuple[int, int]
+    """Size of the canvas that the tiles cover."""
+    offset_yx: tuple[int, int]
+    """Canvas position of the scaled image's top left corner; negative where it was cropped."""
+    tile_hw: tuple[int, int]
+    """Size of one tile, which is the model's input size."""
+    tile_origins_yx: tuple[tuple[int, int], ...]
+    """Top left corner of each tile in the canvas, row by row."""
+
+    @property
+    def num_tiles(self) -> int:
+        """How many tiles the image became."""
+        return len(self.tile_origins_yx)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Prepared(ArrayRecord):
+    """One image ready for the model: uint8 tiles, not normalised, and where they lie."""
+
+    tiles: Uint8Array
+    """(T, h, w, C) uint8; C is 3, or 1 for a model of gray input."""
+    placement: Placement
+
+    def __post_init__(self) -> None:
+        check_array("tiles", self.tiles, ndim=4, dtype=np.uint8)
+        expected = (self.placement.num_tiles, *self.placement.tile_hw)
+        if self.tiles.shape[:3] != expected or self.tiles.shape[3] not in (1, 3):
+            raise ShapeError(f"tiles must be (T, h, w, 1 or 3) with (T, h, w) = {expected}, got {list(self.tiles.shape)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """What is known of one input before its pixels: filled as far as the image got."""
+
+    image_id: str
+    """Stable key, unique in a run: for a folder, the path below it."""
+    uri: str = ""
+    """Where the bytes came from, "" for arrays and bytes."""
+    size_bytes: int = 0
+    """Bytes read."""
+    sha256: str = ""
+    """Hex digest of the bytes, "" where none were read."""
+    format: str = ""
+    decoder: str = ""
+    orientation: int = 1
+    page: int = 0
+    num_pages: int = 0
+    image_hw: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Classification(ArrayRecord):
+    """The answer of a classification model for one image."""
+
+    class_ids: Int32Array
+    """(k,) int32, best first."""
+    scores: FloatArray
+    """(k,) float32 in [0, 1], descending, of ``class_ids``."""
+    labels: tuple[str, ...]
+    """(k,) names of ``class_ids``."""
+    entropy: float
+    """Entropy of all class scores divided by its maximum, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Segmentation(ArrayRecord):
+    """The answer of a segmentation model for one image, in the image's own pixels."""
+
+    mask: Uint8Array
+    """(H, W) uint8 class ids."""
+    scores: Uint8Array
+    """(H, W) uint8: score of the chosen class (multi-class) or of the foreground (binary), times 255."""
+    class_pixels: NDArray[np.int64]
+    """(K,) int64, pixels of each class; sums to H * W."""
+    class_scores: FloatArray
+    """(K,) float32, mean score over the pixels of each class, 0 for an absent class."""
+    labels: tuple[str, ...]
+    """(K,) class names."""
+
+
+Result = Classification | Segmentation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageMs:
+    """Milliseconds that one image spent in each verb; the infer time is its share of the batch."""
+
+    fetch: float = 0.0
+    prepare: float = 0.0
+    infer: float = 0.0
+    finish: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Prediction(ArrayRecord):
+    """What became of one image. There is exactly one for every input."""
+
+    source: SourceFacts
+    status: Status
+    error: str = ""
+    """Why, where ``status`` is not ``ok``."""
+    result: Result | None = None
+    """The answer, None where ``status`` is not ``ok``."""
+    stage_ms: StageMs = StageMs()
+    model_digest: str = ""
+    """Identifies the spec and the weights that gave the answer."""
+    engine: str = ""
+    """What ran the model, "" where nothing did."""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether there is a result."""
+        return self.status == "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class PreparedItem(ArrayRecord):
+    """One input after prepare: ready for the model, or failed with its reason."""
+
+    source: SourceFacts
+    prepared: Prepared | None = None
+    """None where ``status`` is not ``ok``."""
+    status: Status = "ok"
+    error: str = ""
+    stage_ms: StageMs = StageMs()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class RawItem(ArrayRecord):
+    """One input after infer: the model's reduced output, or failed with its reason."""
+
+    source: SourceFacts
+    placement: Placement | None = None
+    """None where ``status`` is not ``ok``."""
+    raw: Mapping[str, NDArray[Any]] | None = None
+    """Arrays by name, the first axis is the image's tiles; None where ``status`` is not ``ok``."""
+    engine: str = ""
+    """What ran the model, "" where nothing did."""
+    status: Status = "ok"
+    error: str = ""
+    stage_ms: StageMs = StageMs()

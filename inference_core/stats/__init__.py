@@ -1,0 +1,1 @@
+"""Statistics of many images in constant space: folded per shard, merged exactly, in any order."""

@@ -1,0 +1,181 @@
+"""Segmentation: a class for every pixel of the original image.
+
+Scores travel as uint8 (score times 255, rounded): a quarter of the bytes, and a threshold is met to 1/255.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from inference_core.errors import ModelError
+from inference_core.postprocess import apply_steps, apply_threshold
+from inference_core.prepare import blend_tiles, map_to_image
+from inference_core.records import Placement, Result, Segmentation, Uint8Array
+from inference_core.spec import ModelSpec
+from inference_core.tasks.outputs import activate, check_num_classes, pick_output
+from inference_core.tasks.protocol import RawOutput, mean_or_zero
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CLASS_TYPE = pa.struct(
+    [
+        ("class_id", pa.int32()),
+        ("label", pa.string()),
+        ("pixels", pa.int64()),
+        ("frac", pa.float32()),
+        ("score", pa.float32()),
+    ]
+)
+
+BACKGROUND = 0
+"""Class 0 is the background: what postprocessing leaves and where nothing was seen."""
+
+
+class SegmentationTask:
+    """Reads (B, K, h, w) scores; one plane per class, or a single foreground plane for two classes.
+
+    Args:
+        spec: ``output.threshold`` decides two classes, the largest score decides more.
+        tile_hw: input size of one tile; None where it follows each image (fit native).
+    """
+
+    result_fields: tuple[pa.Field, ...] = (
+        pa.field("mask_path", pa.string()),
+        pa.field("score", pa.float32()),
+        pa.field("foreground_frac", pa.float32()),
+        pa.field("classes", pa.list_(CLASS_TYPE)),
+    )
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self._num_classes = len(spec.classes)
+        self._keeps_scores = not spec.is_binary and (
+            spec.output.resize_from == "scores" or spec.input.fit == "tile"
+        )
+        self._steps = tuple((step.name, step.value) for step in spec.postprocess)
+
+    def reduce(self, outputs: Mapping[str, Tensor], *, tile_hw: tuple[int, int]) -> dict[str, Tensor]:
+        """Shrink to uint8 planes of the tile's size; coarser outputs are scaled up before the activation.
+
+        Two classes: ``foreground`` (B, h, w). More: ``class_map`` and ``score_map`` (B, h, w), or all
+        ``class_scores`` (B, K, h, w) where seams are blended or scores are resized.
+        """
+        from torch.nn.functional import interpolate
+
+        logits = pick_output(outputs, name=self._spec.output.name)
+        if logits.ndim == 3:
+            logits = logits[:, None]  # one plane without a class axis
+        if logits.ndim != 4:
+            raise ModelError(
+                f"a segmentation model must give (B, K, h, w) scores, got {list(logits.shape)}; set output.name, or task"
+            )
+        if self._spec.output.layout == "BHWC":
+            logits = logits.permute(0, 3, 1, 2)
+        if tuple(logits.shape[-2:]) != tile_hw:
+            logits = interpolate(logits, size=tile_hw, mode="bilinear", align_corners=False)
+        if self._spec.is_binary:
+            foreground = self._foreground(logits)  # (B, h, w)
+            return {"foreground": to_uint8(foreground), "finite": foreground.isfinite().flatten(1).all(dim=1)}
+        check_num_classes(logits.shape[1], classes=self._spec.classes, shape=tuple(logits.shape))
+        scores = activate(logits, spec=self._spec.output, temperature=self._spec.calibration.temperature)
+        best = scores.max(dim=1)
+        finite = best.values.isfinite().flatten(1).all(dim=1)
+        if self._keeps_scores:
+            return {"class_scores": to_uint8(scores), "finite": finite}
+        return {"class_map": best.indices.byte(), "score_map": to_uint8(best.values), "finite": finite}
+
+    def _foreground(self, logits: Tensor) -> Tensor:
+        """Score of the foreground class, (B, h, w), from one or two planes."""
+        output, temperature = self._spec.output, self._spec.calibration.temperature
+        if logits.shape[1] == 2 and output.activation == "softmax":
+            # The softmax of two classes is the sigmoid of their difference: one plane instead of two.
+            return ((logits[:, 1] - logits[:, 0]) / temperature).sigmoid()
+        if logits.shape[1] == 1 and output.activation == "softmax":
+            raise ModelError(
+                "output.activation must be sigmoid or none for a model with one output plane, got softmax; correct model.yaml"
+            )
+        if logits.shape[1] not in (1, 2):
+            check_num_classes(logits.shape[1], classes=self._spec.classes, shape=tuple(logits.shape))
+        return activate(logits, spec=output, temperature=temperature)[:, -1]
+
+    def finish(self, raw: RawOutput, placement: Placement) -> Result:
+        """Join tiles, scale to the image, decide, clean, measure."""
+        mask, scores = self._decide(raw, placement)
+        if self._steps:
+            mask = apply_steps(mask, steps=self._steps, background=BACKGROUND)
+        return self._measure(mask, scores)
+
+    def _decide(self, raw: RawOutput, placement: Placement) -> tuple[Uint8Array, Uint8Array]:
+        """Class ids and scores, both (H, W) uint8 in the image's pixels."""
+        if self._spec.is_binary:
+            canvas = join_tiles(raw["foreground"][:, None], placement)[0]
+            foreground = map_to_image(canvas, placement, interpolation="bilinear")
+            return apply_threshold(foreground, threshold=self._spec.output.threshold), foreground
+        if self._keeps_scores:
+            canvas = join_tiles(raw["class_scores"], placement)  # (K, H', W')
+            return best_class(canvas, placement)
+        return (
+            map_to_image(raw["class_map"][0], placement, interpolation="nearest"),
+            map_to_image(raw["score_map"][0], placement, interpolation="nearest"),
+        )
+
+    def _measure(self, mask: Uint8Array, scores: Uint8Array) -> Segmentation:
+        """Pixels and mean score of each class, exact: from the joint histogram of class and score."""
+        joint = np.bincount(mask.ravel().astype(np.int32) * 256 + scores.ravel(), minlength=self._num_classes * 256)
+        joint = joint.reshape(self._num_classes, 256)  # (K, 256)
+        pixels = joint.sum(axis=1)
+        totals = joint @ np.arange(256)
+        if self._spec.is_binary:
+            # The plane holds the foreground's score; the background's is what is left of it.
+            totals[BACKGROUND] = pixels[BACKGROUND] * 255 - totals[BACKGROUND]
+        return Segmentation(
+            mask=mask,
+            scores=scores,
+            class_pixels=pixels.astype(np.int64),
+            class_scores=(totals / np.maximum(pixels, 1) / 255).astype(np.float32),
+            labels=self._spec.classes,
+        )
+
+    def to_row(self, result: Result) -> dict[str, Any]:
+        """Shares and mean scores of the classes that occur."""
+        assert isinstance(result, Segmentation), "a segmentation task makes segmentations"
+        pixels, scores = result.class_pixels.tolist(), result.class_scores.tolist()
+        total = sum(pixels)
+        weighted = sum(count * score for count, score in zip(pixels, scores, strict=True))
+        return {
+            "mask_path": None,
+            "score": mean_or_zero(weighted, total),
+            "foreground_frac": mean_or_zero(total - pixels[BACKGROUND], total),
+            "classes": [
+                {"class_id": index, "label": label, "pixels": count, "frac": count / total, "score": score}
+                for index, (label, count, score) in enumerate(zip(result.labels, pixels, scores, strict=True))
+                if count
+            ],
+        }
+
+
+def to_uint8(scores: Tensor) -> Tensor:
+    """Scores in [0, 1] times 255, rounded; what is not finite becomes 0."""
+    return (scores.nan_to_num(0.0, 0.0, 0.0).clamp(0, 1) * 255).round().byte()
+
+
+def join_tiles(planes: Uint8Array, placement: Placement) -> Uint8Array:
+    """(T, K, h, w) planes of tiles as (K, H', W') planes of the canvas."""
+    return planes[0] if placement.num_tiles == 1 else blend_tiles(planes, placement)
+
+
+def best_class(canvas: Uint8Array, placement: Placement) -> tuple[Uint8Array, Uint8Array]:
+    """Class ids and scores in the image's pixels, one class plane at a time; ties go to the lower id."""
+    scores = map_to_image(canvas[0], placement, interpolation="bilinear")
+    mask = np.zeros_like(scores)
+    for class_id, plane in enumerate(canvas[1:], start=1):
+        candidate = map_to_image(plane, placement, interpolation="bilinear")
+        is_better = candidate > scores
+        mask[is_better] = class_id
+        scores = np.maximum(scores, candidate)
+    return mask, scores

@@ -1,0 +1,1 @@
+"""Batch jobs: the three verbs of the core as a Ray Data pipeline with a commit log."""

@@ -1,0 +1,149 @@
+"""The job subcommands of ``millrace``: run, finalize."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from inference_core import storage
+from inference_core.cli import EXIT_DONE, EXIT_TOO_MANY_ERRORS
+from jobs.config import JobConfig
+from jobs.finalize import Outcome, finalize
+from jobs.plan import load_plan
+from jobs.progress import Counter, LogFormat, RunProgress, make_progress
+from jobs.run import RunState, run
+from jobs.settings import read_settings
+from jobs.termination import exit_on_sigterm
+
+ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Model package: folder or URI.")]
+InputOption = Annotated[
+    list[str] | None, typer.Option("--input", "-i", help="Folder, prefix or file of images; may be repeated.")
+]
+OutputOption = Annotated[str | None, typer.Option("--output", "-o", help="Folder or prefix of this run alone.")]
+ConfigOption = Annotated[str | None, typer.Option("--config", "-c", help="YAML file with settings.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting as key.subkey=value; may be repeated; wins over all others.")
+]
+LogFormatOption = Annotated[str, typer.Option("--log-format", help="text or json.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommands."""
+    app.command("run")(run_job)
+    app.command("finalize")(finalize_run)
+
+
+def run_job(
+    model: ModelOption = None,
+    input_uris: InputOption = None,
+    output: OutputOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    log_format: LogFormatOption = "text",
+) -> None:
+    """Predict every image of a folder or prefix. The same command again goes on where the last one stopped."""
+    exit_on_sigterm()
+    flags = {"model": model, "input": input_uris or None, "output": output}
+    settings = read_settings(config, flags=flags, assignments=assignments or [])
+    chosen = read_log_format(log_format)
+    console = Console(stderr=True)
+    print_settings(settings, console=console, log_format=chosen)
+    outcome = run(settings, show=lambda state: show_state(state, console=console, log_format=chosen))
+    report_outcome(outcome, max_error_frac=settings.max_error_frac, log_format=chosen)
+
+
+def finalize_run(
+    output: Annotated[str, typer.Argument(help="Folder or prefix of a run whose shards are all committed.")],
+    log_format: LogFormatOption = "text",
+) -> None:
+    """Write the report of a run again."""
+    uri = storage.normalise(output)
+    plan = load_plan(uri)
+    outcome = finalize(uri, plan)
+    report_outcome(outcome, max_error_frac=float(plan.config["max_error_frac"]), log_format=read_log_format(log_format))
+
+
+def read_log_format(text: str) -> LogFormat:
+    """The log format, checked."""
+    if text not in ("text", "json"):
+        raise typer.BadParameter(f"must be text or json, got {text!r}", param_hint="--log-format")
+    return "json" if text == "json" else "text"
+
+
+def print_settings(settings: JobConfig, *, console: Console, log_format: LogFormat) -> None:
+    """The resolved settings, once."""
+    dumped: dict[str, Any] = settings.model_dump(mode="json")
+    if log_format == "json":
+        sys.stderr.write(json.dumps({"event": "settings", **dumped}) + "\n")
+        return
+    console.print(f"settings\n{yaml.safe_dump(dumped, sort_keys=False, default_flow_style=None).rstrip()}", highlight=False)
+
+
+def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> RunProgress:
+    """Say what is planned and what is left; give the progress."""
+    plan = state.planned.plan
+    facts = {
+        "event": "plan" if state.planned.is_new else "resume",
+        "run_id": plan.run_id,
+        "images": plan.num_rows,
+        "bytes": plan.num_bytes,
+        "left_out": plan.num_left_out,
+        "shards": len(plan.shards),
+        "shards_left": len(state.todo),
+    }
+    if log_format == "json":
+        sys.stderr.write(json.dumps(facts) + "\n")
+    else:
+        verb = "planned" if state.planned.is_new else f"resuming, {state.rows_done:,} images done:"
+        console.print(
+            f"{verb} {plan.num_rows:,} images ({plan.num_bytes / 1e6:,.1f} MB, {plan.num_left_out:,} files left out) in "
+            f"{len(plan.shards):,} shards, {len(state.todo):,} to do",
+            highlight=False,
+        )
+    counter = Counter(total=plan.num_rows, done=state.rows_done, failed=state.rows_failed)
+    return make_progress(counter, log_format=log_format, console=console)
+
+
+def report_outcome(outcome: Outcome, *, max_error_frac: float, log_format: LogFormat) -> None:
+    """Print how the run ended and exit accordingly."""
+    facts = outcome.facts
+    is_over = outcome.failed_frac > max_error_frac
+    code = EXIT_TOO_MANY_ERRORS if is_over else EXIT_DONE
+    if log_format == "json":
+        state = {"event": "done", "exit_code": code, "planned": facts.num_planned, "ok": facts.num_ok}
+        state |= {"failed": facts.num_failed, "wall_s": round(facts.wall_s, 3), "report": outcome.report_uri}
+        sys.stdout.write(json.dumps(state) + "\n")
+    else:
+        print_outcome(outcome)
+        if is_over:
+            sys.stderr.write(
+                f"done, but {facts.num_failed:,} of {facts.num_planned:,} images have no result, more than max_error_frac "
+                f"{max_error_frac:g}; see report/errors.csv\n"
+            )
+    raise typer.Exit(code)
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """A small table of the end."""
+    facts = outcome.facts
+    table = Table(show_header=False, box=None, pad_edge=False)
+    rows: list[tuple[str, str]] = [
+        ("images", f"{facts.num_planned:,} planned = {facts.num_ok:,} ok + {facts.num_failed:,} failed + "
+                   f"{facts.num_skipped:,} skipped"),
+        *[(f"  {status}", f"{count:,}") for status, count in outcome.summary.status.items() if count and status != "ok"],
+        ("rate", f"{facts.images_per_s:,.1f} images/s, {facts.wall_s:,.1f} s of work in {facts.num_attempts} attempts"),
+        ("engine", facts.engine),
+        ("layout", facts.layout_reason),
+        ("report", f"{outcome.report_uri}/report.html"),
+    ]
+    for name, value in rows:
+        table.add_row(name, value)
+    Console(soft_wrap=True).print(table, highlight=False)
+
+

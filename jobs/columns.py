@@ -1,0 +1,172 @@
+"""Items of the core as Arrow columns and back: what travels between the stages of the split layout.
+
+Everything small of an item is JSON in ``meta``; its arrays lie one behind the other in ``payload`` and are read back
+without a copy. One shape of table serves all tasks and sizes of image, so blocks of a run always concatenate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from inference_core.records import Placement, Prepared, PreparedItem, RawItem, SourceFacts, StageMs
+from inference_core.status import Status
+
+ITEM_SCHEMA = pa.schema(
+    [
+        pa.field("shard_id", pa.int64(), nullable=False),
+        pa.field("row_id", pa.int64(), nullable=False),
+        pa.field("meta", pa.string(), nullable=False),
+        pa.field("payload", pa.large_binary(), nullable=False),
+    ]
+)
+SHARD_SCHEMA = pa.schema([pa.field("shard_id", pa.int64(), nullable=False)])
+RECEIPT_SCHEMA = pa.schema(
+    [
+        pa.field("shard_id", pa.int64(), nullable=False),
+        pa.field("num_rows", pa.int64(), nullable=False),
+        pa.field("num_ok", pa.int64(), nullable=False),
+        pa.field("is_winner", pa.bool_(), nullable=False),
+    ]
+)
+"""What the driver hears of a committed shard; the truth is in the commit log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayLayout:
+    """Where an array lies in a payload."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemMeta:
+    """Everything of an item but its arrays."""
+
+    source: SourceFacts
+    status: Status
+    error: str
+    stage_ms: StageMs
+    placement: Placement | None
+    engine: str
+    arrays: tuple[ArrayLayout, ...]
+
+
+META = TypeAdapter(ItemMeta)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Which row of which shard an item is."""
+
+    shard_id: int
+    row_id: int
+
+
+def encode_prepared(keys: Sequence[Keys], items: Sequence[PreparedItem]) -> pa.Table:
+    """Prepared items as a table of ITEM_SCHEMA."""
+    encoded = [
+        encode_item(
+            item,
+            placement=item.prepared.placement if item.prepared else None,
+            arrays={"tiles": item.prepared.tiles} if item.prepared else {},
+        )
+        for item in items
+    ]
+    return item_table(keys, encoded)
+
+
+def encode_raw(keys: Sequence[Keys], items: Sequence[RawItem]) -> pa.Table:
+    """Raw items as a table of ITEM_SCHEMA."""
+    encoded = [encode_item(item, placement=item.placement, arrays=item.raw or {}) for item in items]
+    return item_table(keys, encoded)
+
+
+def decode_prepared(table: pa.Table) -> tuple[list[Keys], list[PreparedItem]]:
+    """The items of a table; their arrays are views of it, read-only."""
+    items = []
+    for meta, arrays in decode_items(table):
+        prepared = Prepared(tiles=arrays["tiles"], placement=meta.placement) if meta.placement else None
+        items.append(
+            PreparedItem(
+                source=meta.source, prepared=prepared, status=meta.status, error=meta.error, stage_ms=meta.stage_ms
+            )
+        )
+    return keys_of(table), items
+
+
+def decode_raw(table: pa.Table) -> tuple[list[Keys], list[RawItem]]:
+    """The items of a table; their arrays are views of it, read-only."""
+    items = [
+        RawItem(
+            source=meta.source,
+            placement=meta.placement,
+            raw=arrays if meta.placement else None,
+            engine=meta.engine,
+            status=meta.status,
+            error=meta.error,
+            stage_ms=meta.stage_ms,
+        )
+        for meta, arrays in decode_items(table)
+    ]
+    return keys_of(table), items
+
+
+def encode_item(
+    item: PreparedItem | RawItem, *, placement: Placement | None, arrays: Mapping[str, NDArray[Any]]
+) -> tuple[str, bytes]:
+    """One item as its meta and its payload."""
+    layout = tuple(ArrayLayout(name=name, dtype=array.dtype.str, shape=array.shape) for name, array in arrays.items())
+    meta = ItemMeta(
+        source=item.source,
+        status=item.status,
+        error=item.error,
+        stage_ms=item.stage_ms,
+        placement=placement,
+        engine=item.engine if isinstance(item, RawItem) else "",
+        arrays=layout,
+    )
+    payload = b"".join(np.ascontiguousarray(array).data for array in arrays.values())
+    return META.dump_json(meta).decode(), payload
+
+
+def item_table(keys: Sequence[Keys], encoded: Sequence[tuple[str, bytes]]) -> pa.Table:
+    """Encoded items as a table."""
+    columns = {
+        "shard_id": pa.array([key.shard_id for key in keys], pa.int64()),
+        "row_id": pa.array([key.row_id for key in keys], pa.int64()),
+        "meta": pa.array([meta for meta, _ in encoded], pa.string()),
+        "payload": pa.array([payload for _, payload in encoded], pa.large_binary()),
+    }
+    return pa.table(columns, schema=ITEM_SCHEMA)
+
+
+def keys_of(table: pa.Table) -> list[Keys]:
+    """The keys of a table's rows."""
+    pairs = zip(table["shard_id"].to_pylist(), table["row_id"].to_pylist(), strict=True)
+    return [Keys(shard_id=shard_id, row_id=row_id) for shard_id, row_id in pairs]
+
+
+def decode_items(table: pa.Table) -> list[tuple[ItemMeta, dict[str, NDArray[Any]]]]:
+    """Meta and arrays of each row."""
+    metas = [META.validate_json(text) for text in table["meta"].to_pylist()]
+    return [(meta, split_payload(cell, meta.arrays)) for meta, cell in zip(metas, table["payload"], strict=True)]
+
+
+def split_payload(cell: pa.LargeBinaryScalar, layout: Sequence[ArrayLayout]) -> dict[str, NDArray[Any]]:
+    """The arrays of one payload, as views."""
+    arrays, offset = {}, 0
+    for entry in layout:
+        count = int(np.prod(entry.shape, dtype=np.int64))
+        array = np.frombuffer(cell.as_buffer(), dtype=entry.dtype, count=count, offset=offset)
+        arrays[entry.name] = array.reshape(entry.shape)
+        offset += array.nbytes
+    return arrays

@@ -1,0 +1,94 @@
+"""Build a run's Ray Data pipeline. Nothing starts here; iterating the dataset runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import pyarrow as pa
+import ray.data
+from pydantic import Field
+from ray.data import ActorPoolStrategy, Dataset, TaskPoolStrategy
+
+from inference_core.validation import Frozen
+from jobs.columns import SHARD_SCHEMA
+from jobs.stages import CommitShards, InferShards, PrepareShards, StageSettings, WholeShards
+
+
+class Pools(Frozen):
+    """How many of what run at a time, and what Ray reserves for each."""
+
+    layout: Literal["split", "whole"]
+    actors: int = Field(gt=0)
+    prepare_tasks: int = Field(ge=0)
+    """0 in the whole layout."""
+    actor_gpus: float = Field(ge=0)
+    """GPUs of one actor."""
+    actor_cpus: float = Field(ge=0)
+    prepare_cpus: float = Field(ge=0)
+    commit_cpus: float = Field(ge=0)
+
+
+MAX_SYSTEM_RETRIES = 2
+"""How often Ray repeats a call whose process died, before the run ends with an error and can be resumed."""
+
+
+def build_pipeline(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools, rows_per_shard: int) -> Dataset:
+    """Shards to do as a lazy dataset of receipts.
+
+    Args:
+        shard_ids: shards that are not committed, at least one.
+        settings: what workers need to know.
+        pools: how the stages share the cluster.
+        rows_per_shard: most rows of a shard.
+
+    Returns:
+        Rows of RECEIPT_SCHEMA, one for each shard, as they are committed.
+    """
+    # One block for each shard: a shard is the unit of work, of retry and of commit.
+    blocks = [pa.table({"shard_id": [shard_id]}, schema=SHARD_SCHEMA) for shard_id in shard_ids]
+    shards = ray.data.from_arrow(blocks)
+    return build_whole(shards, settings, pools) if pools.layout == "whole" else build_split(shards, settings, pools, rows_per_shard)
+
+
+def build_whole(shards: Dataset, settings: StageSettings, pools: Pools) -> Dataset:
+    """One pool of actors does everything."""
+    return shards.map_batches(
+        WholeShards,
+        fn_constructor_kwargs={"settings": settings},
+        batch_size=1,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(size=pools.actors),
+        num_cpus=pools.actor_cpus,
+        num_gpus=pools.actor_gpus,
+        max_restarts=-1,
+        max_task_retries=MAX_SYSTEM_RETRIES,
+    )
+
+
+def build_split(shards: Dataset, settings: StageSettings, pools: Pools, rows_per_shard: int) -> Dataset:
+    """CPU tasks prepare, a pool of actors infers, CPU tasks finish and commit."""
+    prepared = shards.map_batches(
+        PrepareShards(settings),
+        batch_size=None,
+        batch_format="pyarrow",
+        compute=TaskPoolStrategy(size=pools.prepare_tasks),
+        num_cpus=pools.prepare_cpus,
+    )
+    inferred = prepared.map_batches(
+        InferShards,
+        fn_constructor_kwargs={"settings": settings},
+        batch_size=rows_per_shard,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(size=pools.actors, max_concurrent_calls_per_actor=2),
+        num_cpus=pools.actor_cpus,
+        num_gpus=pools.actor_gpus,
+        max_restarts=-1,
+        max_task_retries=MAX_SYSTEM_RETRIES,
+    )
+    return inferred.map_batches(
+        CommitShards(settings),
+        batch_size=None,
+        batch_format="pyarrow",
+        num_cpus=pools.commit_cpus,
+    )

@@ -1,0 +1,192 @@
+"""The plan: what a run will do, fixed before it starts and never changed. The same command again finds it and goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from inference_core import storage
+from inference_core.errors import ConfigError, JobError, MissingObjectError
+from inference_core.models.package import ModelPackage
+from inference_core.provenance import changed_keys, digest_of, sha256_hex
+from inference_core.spec import TaskName
+from inference_core.validation import Frozen, build_settings
+from jobs.config import JobConfig, identity_of
+from jobs.manifest import collect_listing, encode_manifest
+from jobs.shards import Shards, cut_shards, default_rows_per_shard
+from jobs.sources.folder import InputObject, list_inputs
+
+PLAN_FILE = "plan.json"
+MANIFEST_FILE = "manifest.parquet"
+PLAN_SCHEMA = 1
+
+
+class Plan(Frozen):
+    """``plan.json``."""
+
+    schema_version: int
+    run_id: str
+    """Names the run: from its identity and its listing."""
+    identity: dict[str, Any]
+    """Settings and model digest that a resumed run must have too."""
+    config: dict[str, Any]
+    """The resolved settings of the command that planned."""
+    model_name: str
+    task: TaskName
+    classes: tuple[str, ...]
+    num_rows: int
+    num_bytes: int
+    """Encoded bytes of all files as listed."""
+    num_left_out: int
+    """Files that include and exclude left out."""
+    shard_runs: tuple[tuple[int, int], ...]
+    """(count, rows) pairs in order."""
+    manifest_sha256: str
+
+    @property
+    def shards(self) -> Shards:
+        """How the rows are cut."""
+        return Shards(self.shard_runs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """A plan and whether this command made it."""
+
+    plan: Plan
+    is_new: bool
+
+
+def find_or_make_plan(config: JobConfig, package: ModelPackage) -> PlannedRun:
+    """The plan at the output, or a new one from a fresh listing.
+
+    Raises:
+        ConfigError: the output holds another run or other files, or the input holds nothing.
+    """
+    found = read_plan(config.output)
+    if found is not None:
+        check_same_run(found, config, package)
+        return PlannedRun(plan=found, is_new=False)
+    check_output_is_free(config.output)
+    return make_plan(config, package)
+
+
+def read_plan(output: str) -> Plan | None:
+    """The plan stored at an output, None where there is none."""
+    uri = storage.join(output, PLAN_FILE)
+    try:
+        data = json.loads(storage.read_bytes(uri))
+    except MissingObjectError:
+        return None
+    except ValueError as exc:
+        raise ConfigError(f"must hold a run, got {uri}, which is no JSON ({exc}); restore the file", key="output") from exc
+    if data.get("schema_version") != PLAN_SCHEMA:
+        raise ConfigError(
+            f"must be of schema {PLAN_SCHEMA}, got {data.get('schema_version')} in {uri}; finish the run with the version "
+            "that planned it, or choose another output",
+            key="output",
+        )
+    return build_settings(Plan, data, origin=uri)
+
+
+def load_plan(output: str) -> Plan:
+    """The plan stored at an output.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    plan = read_plan(output)
+    if plan is None:
+        raise ConfigError(f"must hold a run, got {output} without {PLAN_FILE}; check the path", key="output")
+    return plan
+
+
+def check_same_run(plan: Plan, config: JobConfig, package: ModelPackage) -> None:
+    """Raise ConfigError, naming each difference, unless the settings are those of the plan."""
+    changes = changed_keys(plan.identity, identity_of(config, model_digest=package.digest))
+    if not changes:
+        return
+    lines = "".join(f"\n  {key}: the run has {shorten(old)}, this command has {shorten(new)}" for key, old, new in changes)
+    raise ConfigError(
+        f"{config.output} belongs to another run:{lines}\nuse the run's settings to resume it, or choose another output",
+        key="output",
+    )
+
+
+def shorten(value: Any) -> str:
+    """A value in at most a line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def check_output_is_free(output: str) -> None:
+    """Raise ConfigError where the output holds anything but the traces of an interrupted planning."""
+    for found in storage.list_objects(output):
+        if found.path != MANIFEST_FILE:
+            raise ConfigError(
+                f"must be empty or hold this run, got {output} with {found.path}; choose another output or clear it",
+                key="output",
+            )
+
+
+def make_plan(config: JobConfig, package: ModelPackage) -> PlannedRun:
+    """List the input, cut it, store manifest and plan. A concurrent planner's plan is taken over if it is the same run."""
+    num_left_out = 0
+
+    def wanted(entries: Any) -> Any:
+        nonlocal num_left_out
+        for entry in entries:
+            if entry is None:
+                num_left_out += 1
+            else:
+                yield entry
+
+    listed = list_inputs(config.input, include=config.include, exclude=config.exclude, output=config.output)
+    listing = collect_listing(wanted(listed))
+    if listing.num_rows == 0:
+        raise ConfigError(
+            f"must hold at least one file, got none below {', '.join(config.input)} ({num_left_out} left out by include "
+            "and exclude); check the path and the globs",
+            key="input",
+        )
+    rows_per_shard = config.execution.rows_per_shard or default_rows_per_shard(listing.num_rows)
+    shards = cut_shards(listing.num_rows, rows_per_shard=rows_per_shard)
+    manifest = encode_manifest(listing, shards)
+    identity = identity_of(config, model_digest=package.digest)
+    plan = Plan(
+        schema_version=PLAN_SCHEMA,
+        run_id=digest_of({"identity": identity, "manifest": sha256_hex(manifest)})[:16],
+        identity=identity,
+        config=config.model_dump(mode="json"),
+        model_name=package.spec.name,
+        task=package.spec.task,
+        classes=package.spec.classes,
+        num_rows=listing.num_rows,
+        num_bytes=sum(listing["size_bytes"].to_pylist()),
+        num_left_out=num_left_out,
+        shard_runs=shards.runs,
+        manifest_sha256=sha256_hex(manifest),
+    )
+    return store_plan(plan, manifest, config=config, package=package)
+
+
+def store_plan(plan: Plan, manifest: bytes, *, config: JobConfig, package: ModelPackage) -> PlannedRun:
+    """Write the manifest, then the plan: the plan's creation is what makes the run exist."""
+    manifest_uri = storage.join(config.output, MANIFEST_FILE)
+    if not storage.create(manifest_uri, manifest) and read_plan(config.output) is None:
+        # Left by a planning that was killed: without a plan, nothing depends on it.
+        storage.replace(manifest_uri, manifest)
+    plan_uri = storage.join(config.output, PLAN_FILE)
+    is_new = storage.create(plan_uri, plan.model_dump_json(indent=1).encode())
+    stored = plan if is_new else load_plan(config.output)
+    if not is_new:
+        check_same_run(stored, config, package)
+    if sha256_hex(storage.read_bytes(manifest_uri)) != stored.manifest_sha256:
+        raise JobError(
+            f"{manifest_uri} must be the one that {PLAN_FILE} names, got another: two commands planned at once; "
+            "clear the output and start one"
+        )
+    return PlannedRun(plan=stored, is_new=is_new)

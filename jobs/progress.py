@@ -1,0 +1,152 @@
+"""How a run shows that it goes on: a bar on a terminal, a line every few seconds elsewhere, JSON where asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+LINE_INTERVAL_S = 5.0
+LogFormat = Literal["text", "json"]
+
+
+class RunProgress(Protocol):
+    """Told of every committed shard."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Show the last state and stop."""
+
+    def advance(self, *, num_rows: int, num_failed: int) -> None:
+        """A shard of ``num_rows`` was committed, ``num_failed`` of them without result."""
+
+
+class Counter:
+    """Rows done and how fast, since this command began to count.
+
+    Args:
+        total: rows of the run.
+        done: rows that earlier commands committed.
+        failed: of these, the ones without result.
+    """
+
+    def __init__(self, *, total: int, done: int, failed: int) -> None:
+        self.total, self.done, self.failed = total, done, failed
+        self._first_done = done
+        self._started = time.monotonic()
+
+    def add(self, *, num_rows: int, num_failed: int) -> None:
+        """Count a shard."""
+        self.done += num_rows
+        self.failed += num_failed
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows per second of this command."""
+        return (self.done - self._first_done) / max(time.monotonic() - self._started, 1e-9)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds left at this rate; None before anything is known."""
+        return (self.total - self.done) / self.rows_per_s if self.rows_per_s else None
+
+
+class BarProgress:
+    """A bar for a person at a terminal."""
+
+    def __init__(self, counter: Counter, console: Console) -> None:
+        self._counter = counter
+        self._progress = Progress(
+            TextColumn("images"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TextColumn("{task.fields[rate]:,.0f}/s"),
+            TextColumn("[red]{task.fields[failed]:,} failed", justify="right"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._progress.add_task(
+            "images", total=counter.total, completed=counter.done, rate=0.0, failed=counter.failed
+        )
+
+    def __enter__(self) -> Self:
+        """Draw the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the bar as it stands."""
+        self._progress.stop()
+
+    def advance(self, *, num_rows: int, num_failed: int) -> None:
+        """Move the bar."""
+        counter = self._counter
+        counter.add(num_rows=num_rows, num_failed=num_failed)
+        self._progress.update(
+            self._task, completed=counter.done, rate=counter.rows_per_s, failed=counter.failed
+        )
+
+
+class LineProgress:
+    """A line now and then for a log file, as text or as JSON."""
+
+    def __init__(self, counter: Counter, *, log_format: LogFormat, interval_s: float = LINE_INTERVAL_S) -> None:
+        self._counter = counter
+        self._log_format = log_format
+        self._interval_s = interval_s
+        self._next_line = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Say nothing yet."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say where it ended."""
+        self._write()
+
+    def advance(self, *, num_rows: int, num_failed: int) -> None:
+        """Say it where the last line is old enough."""
+        self._counter.add(num_rows=num_rows, num_failed=num_failed)
+        if time.monotonic() >= self._next_line:
+            self._write()
+            self._next_line = time.monotonic() + self._interval_s
+
+    def _write(self) -> None:
+        counter = self._counter
+        if self._log_format == "json":
+            state = {
+                "event": "progress",
+                "done": counter.done,
+                "total": counter.total,
+                "failed": counter.failed,
+                "images_per_s": round(counter.rows_per_s, 2),
+                "eta_s": None if counter.eta_s is None else round(counter.eta_s, 1),
+            }
+            sys.stderr.write(json.dumps(state) + "\n")
+        else:
+            eta = "" if counter.eta_s is None else f", {counter.eta_s:,.0f} s left"
+            sys.stderr.write(
+                f"images {counter.done:,}/{counter.total:,}, {counter.rows_per_s:,.1f}/s, {counter.failed:,} failed{eta}\n"
+            )
+        sys.stderr.flush()
+
+
+def make_progress(counter: Counter, *, log_format: LogFormat, console: Console) -> RunProgress:
+    """The kind of progress that suits where the output goes."""
+    if console.is_terminal and log_format == "text":
+        return BarProgress(counter, console)
+    return LineProgress(counter, log_format=log_format)

@@ -1,0 +1,1 @@
+"""The report of a run: a pure function from its statistics to a handful of files."""

@@ -1,0 +1,62 @@
+"""What a report says of a run besides the statistics of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inference_core.status import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """How a run went. Two runs over the same images differ here and in the timings, nowhere else."""
+
+    run_id: str
+    started: str
+    """ISO 8601 with zone."""
+    finished: str
+    """ISO 8601 with zone."""
+    wall_s: float
+    """Seconds of work, over all attempts."""
+    model_name: str
+    model_digest: str
+    config: Mapping[str, Any]
+    """The resolved settings, secrets masked."""
+    num_planned: int
+    """Inputs listed by the plan."""
+    num_ok: int
+    num_failed: int
+    """Rows of any other status than ok."""
+    num_skipped: int
+    """Inputs left out on purpose, e.g. not selected by a retry."""
+    num_shards: int
+    layout: str
+    """split or whole."""
+    layout_reason: str
+    """Why that layout was chosen."""
+    engine: str
+    """What ran the model: engine, device and precision."""
+    versions: Mapping[str, str]
+    """Software by name."""
+    images_per_s: float
+    num_attempts: int
+    """How often the run was started; 1 where it was never interrupted."""
+    num_cores: int
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every planned input ended in exactly one of ok, failed and skipped."""
+        return self.num_planned == self.num_ok + self.num_failed + self.num_skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRow:
+    """One image without an answer."""
+
+    image_id: str
+    uri: str
+    status: Status
+    error: str
+    """Why."""

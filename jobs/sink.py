@@ -1,0 +1,179 @@
+"""Write a shard: files first, then the record that makes them count."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inference_core import storage
+from inference_core.errors import JobError
+from inference_core.export.masks import encode_mask, mask_name
+from inference_core.export.rows import row_of, row_schema, rows_table
+from inference_core.provenance import sha256_hex
+from inference_core.records import Prediction, Segmentation
+from inference_core.spec import ModelSpec
+from inference_core.stats.summary import Summary
+from inference_core.status import STATUSES
+from inference_core.tasks.build import build_task
+from jobs.commits import CommitLog, CommitRecord, DataFile
+from jobs.report.facts import ErrorRow
+from jobs.shards import Shards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What became of an attempt at a shard."""
+
+    shard_id: int
+    num_rows: int
+    num_ok: int
+    is_winner: bool
+    """Whether this attempt's files are the ones that count."""
+
+
+class ShardSink:
+    """Commits the shards of one run.
+
+    Args:
+        output: the run's folder or prefix.
+        spec: the model's.
+        model_digest: written into the rows' schema.
+        shards: how the rows are cut.
+        writes_masks: whether segmentation masks become PNG files.
+    """
+
+    def __init__(
+        self, output: str, *, spec: ModelSpec, model_digest: str, shards: Shards, writes_masks: bool
+    ) -> None:
+        self._output = output
+        self._spec = spec
+        self._task = build_task(spec)
+        self._schema = row_schema(spec.task, self._task.result_fields, model_digest=model_digest)
+        self._shards = shards
+        self._writes_masks = writes_masks and spec.task == "segmentation"
+        self._log = CommitLog(output)
+
+    def commit(self, shard_id: int, predictions: Sequence[Prediction], *, started_s: float) -> Receipt:
+        """Write a shard's rows and masks and commit them.
+
+        Args:
+            shard_id: the shard.
+            predictions: one for each of its rows, in order.
+            started_s: when the attempt began, seconds since 1970.
+
+        Returns:
+            What counts now: this attempt, or the one that was first.
+
+        Raises:
+            JobError: the predictions are not the shard's rows. Nothing is committed.
+        """
+        row_ids = self._shards.rows_of(shard_id)
+        if len(predictions) != len(row_ids):
+            raise JobError(f"shard {shard_id} must have {len(row_ids)} rows, got {len(predictions)}; this is a bug")
+        attempt = secrets.token_hex(4)
+        masks = self._write_masks(shard_id, predictions)
+        table = self._table(row_ids, predictions, masks)
+        data = self._write_rows(shard_id, attempt, table)
+        record = self._record(shard_id, attempt, table, predictions, data=data, num_masks=len(masks), started_s=started_s)
+        if not self._log.create(record):
+            storage.delete_many([storage.join(self._output, data.path)])
+            return receipt_of(self._log.read(shard_id), is_winner=False)
+        return receipt_of(record, is_winner=True)
+
+    def _write_masks(self, shard_id: int, predictions: Sequence[Prediction]) -> dict[str, str]:
+        """Write the masks; their paths by image id.
+
+        Names do not depend on the attempt. A mask that an earlier attempt left is kept where it is the same, and
+        replaced only while the shard is not committed.
+        """
+        if not self._writes_masks:
+            return {}
+        paths = {}
+        for prediction in predictions:
+            if not isinstance(prediction.result, Segmentation):
+                continue
+            image_id = prediction.source.image_id
+            paths[image_id] = mask_name(image_id)
+            uri = storage.join(self._output, *paths[image_id].split("/"))
+            encoded = encode_mask(prediction.result.mask, num_classes=len(self._spec.classes))
+            is_new = storage.create(uri, encoded, durable=False)
+            if not is_new and storage.read_bytes(uri) != encoded and not self._log.is_committed(shard_id):
+                storage.replace(uri, encoded, durable=False)
+        return paths
+
+    def _table(self, row_ids: range, predictions: Sequence[Prediction], masks: dict[str, str]) -> pa.Table:
+        """The shard's rows."""
+        rows: list[dict[str, Any]] = []
+        for row_id, prediction in zip(row_ids, predictions, strict=True):
+            row = row_of(prediction, self._task, row_id=row_id)
+            if prediction.source.image_id in masks:
+                row["mask_path"] = masks[prediction.source.image_id]
+            rows.append(row)
+        return rows_table(rows, schema=self._schema)
+
+    def _write_rows(self, shard_id: int, attempt: str, table: pa.Table) -> DataFile:
+        """Write the rows under a name that no other attempt has."""
+        buffer = BytesIO()
+        pq.write_table(table, buffer, compression="zstd")
+        encoded = buffer.getvalue()
+        path = f"data/part-{shard_id:06d}-{attempt}.parquet"
+        if not storage.create(storage.join(self._output, *path.split("/")), encoded):
+            raise JobError(f"{path} must be new, got an existing file; run the same command again")
+        return DataFile(path=path, size_bytes=len(encoded), sha256=sha256_hex(encoded))
+
+    def _record(
+        self,
+        shard_id: int,
+        attempt: str,
+        table: pa.Table,
+        predictions: Sequence[Prediction],
+        *,
+        data: DataFile,
+        num_masks: int,
+        started_s: float,
+    ) -> CommitRecord:
+        """The commit record of what was written."""
+        summary = Summary.of(table, task=self._spec.task, class_names=self._spec.classes)
+        check_ledger(summary, num_rows=len(predictions), shard_id=shard_id)
+        return CommitRecord(
+            shard_id=shard_id,
+            attempt=attempt,
+            num_rows=summary.num_rows,
+            status_counts=dict(summary.status),
+            data=data,
+            num_masks=num_masks,
+            errors=tuple(error_row(prediction) for prediction in predictions if not prediction.is_ok),
+            summary=summary.to_json(),
+            engine=next((prediction.engine for prediction in predictions if prediction.engine), ""),
+            host=socket.gethostname(),
+            started_s=started_s,
+            wall_s=time.time() - started_s,
+        )
+
+
+def check_ledger(summary: Summary, *, num_rows: int, shard_id: int) -> None:
+    """Raise JobError unless every row has one of the known statuses."""
+    counted = sum(summary.status[status] for status in STATUSES)
+    if not counted == summary.num_rows == num_rows:
+        raise JobError(f"shard {shard_id} must account for {num_rows} rows, got {counted} by status; this is a bug")
+
+
+def error_row(prediction: Prediction) -> ErrorRow:
+    """What the error list keeps of a prediction without result."""
+    source = prediction.source
+    return ErrorRow(image_id=source.image_id, uri=source.uri, status=prediction.status, error=prediction.error)
+
+
+def receipt_of(record: CommitRecord, *, is_winner: bool) -> Receipt:
+    """The receipt of a committed shard."""
+    return Receipt(
+        shard_id=record.shard_id, num_rows=record.num_rows, num_ok=record.status_counts["ok"], is_winner=is_winner
+    )

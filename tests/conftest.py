@@ -1,0 +1,41 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.s3_loopback import S3Server
+
+ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """The folder of real photographs and weights beside the repository."""
+    if not (ASSETS / "index.json").is_file():
+        message = "the shared assets are absent: put them at ../shared/assets beside the repository"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return ASSETS
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server on loopback that this process and its children use, and that counts requests."""
+    from tests.s3_loopback import s3_server as run_s3_server  # here, because moto takes a second to import
+
+    with run_s3_server() as server, server.environment():
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_bucket(s3_server: S3Server) -> str:
+    """URI of a bucket on the loopback server, shared by all tests: write below a prefix of your own."""
+    return s3_server.make_bucket("millrace-tests")
