@@ -27,7 +27,11 @@ COMMANDS_GROUP = "millrace.commands"
 def build_app() -> typer.Typer:
     """The application with every installed subcommand."""
     app = typer.Typer(
-        name="millrace", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        name="millrace",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
     )
     models = typer.Typer(no_args_is_help=True, help="Look at model packages.")
     models.command("check")(check_model)

@@ -15,7 +15,7 @@ from inference_core.finisher import Finisher
 from inference_core.images import Limits
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner, check_runner
-from inference_core.preparer import PrepareSource, Preparer
+from inference_core.preparer import Preparer, PrepareSource
 from inference_core.records import Prediction
 from inference_core.runner import Runner
 
@@ -73,9 +73,7 @@ class Predictor:
             package, device=device, precision=precision, batch_size=batch_size, num_threads=num_threads
         )
         check_runner(package, runner)
-        return cls(
-            build_preparer(package, limits=limits), runner, build_finisher(package), max_bytes=limits.max_bytes
-        )
+        return cls(build_preparer(package, limits=limits), runner, build_finisher(package), max_bytes=limits.max_bytes)
 
     def predict(self, image: Input, *, image_id: str = "") -> Prediction:
         """Predict one image.

@@ -42,9 +42,7 @@ def describe_value(value: Any) -> str:
 def check_array(name: str, array: NDArray[Any], *, ndim: int, dtype: type[np.generic]) -> None:
     """Raise ShapeError unless ``array`` has ``ndim`` dimensions and exactly ``dtype``."""
     if array.ndim != ndim or array.dtype != np.dtype(dtype):
-        raise ShapeError(
-            f"{name} must be a {ndim}-D {np.dtype(dtype)} array, got {array.dtype}{list(array.shape)}"
-        )
+        raise ShapeError(f"{name} must be a {ndim}-D {np.dtype(dtype)} array, got {array.dtype}{list(array.shape)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -116,7 +114,9 @@ class Prepared(ArrayRecord):
         check_array("tiles", self.tiles, ndim=4, dtype=np.uint8)
         expected = (self.placement.num_tiles, *self.placement.tile_hw)
         if self.tiles.shape[:3] != expected or self.tiles.shape[3] not in (1, 3):
-            raise ShapeError(f"tiles must be (T, h, w, 1 or 3) with (T, h, w) = {expected}, got {list(self.tiles.shape)}")
+            raise ShapeError(
+                f"tiles must be (T, h, w, 1 or 3) with (T, h, w) = {expected}, got {list(self.tiles.shape)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

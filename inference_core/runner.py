@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_core.engines.batching import Outputs, run_tiles
-from inference_core.engines.protocol import Engine, EngineFacts
+from inference_core.engines.protocol import Array, Engine, EngineFacts
 from inference_core.errors import InputError
 from inference_core.preparer import elapsed_ms
 from inference_core.records import PreparedItem, RawItem, Uint8Array
@@ -58,11 +58,8 @@ class Runner:
         Returns:
             The task's arrays by name, first axis B.
         """
-        import torch
-
-        with torch.inference_mode():
-            reduced = self._task.reduce(self._engine.run(batch), tile_hw=(batch.shape[1], batch.shape[2]))
-        return {name: tensor.cpu().numpy() for name, tensor in reduced.items()}
+        reduced = self._task.reduce(self._engine.run(batch), tile_hw=(batch.shape[1], batch.shape[2]))
+        return {name: to_numpy(array) for name, array in reduced.items()}
 
     def _infer_chunk(self, items: Sequence[PreparedItem]) -> list[RawItem]:
         """One chunk: a batch for each shape of tile in it."""
@@ -92,6 +89,11 @@ class Runner:
         return results
 
 
+def to_numpy(array: Array) -> NDArray[Any]:
+    """An array of any device as a NumPy array."""
+    return array if isinstance(array, np.ndarray) else array.cpu().numpy()
+
+
 def failed_before(item: PreparedItem) -> RawItem | None:
     """The item as it leaves infer if it never reached it, else None."""
     if item.prepared is not None:
@@ -99,17 +101,13 @@ def failed_before(item: PreparedItem) -> RawItem | None:
     return RawItem(source=item.source, status=item.status, error=item.error, stage_ms=item.stage_ms)
 
 
-def collect(
-    item: PreparedItem, outputs: Sequence[Outputs | InputError], *, infer_ms: float, engine: str
-) -> RawItem:
+def collect(item: PreparedItem, outputs: Sequence[Outputs | InputError], *, infer_ms: float, engine: str) -> RawItem:
     """One image's tiles together; one failed tile fails the image."""
     times = replace(item.stage_ms, infer=infer_ms)
     good: list[Outputs] = []
     for output in outputs:
         if isinstance(output, InputError):
-            return RawItem(
-                source=item.source, status=output.status, error=str(output), stage_ms=times, engine=engine
-            )
+            return RawItem(source=item.source, status=output.status, error=str(output), stage_ms=times, engine=engine)
         good.append(output)
     assert item.prepared is not None, "only prepared items are run"
     return RawItem(

@@ -140,7 +140,8 @@ class InputSpec(Frozen):
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.num_channels) or not all(math.isfinite(v) for v in values):
                 raise ValueError(
-                    f"{name} must have 1 or {self.num_channels} finite values for color {self.color}, got {list(values)}"
+                    f"{name} must have 1 or {self.num_channels} finite values for color {self.color}, got "
+                    f"{list(values)}"
                 )
         if self.scale == 0 or not math.isfinite(self.scale) or 0 in self.std:
             raise ValueError("scale and std must be finite and not 0; they divide the pixels")
@@ -188,7 +189,9 @@ class PostprocessSpec(Frozen):
             rule = "true or false" if self.name == "fill_holes" else "a number of pixels"
             raise ValueError(f"{self.name} must be {rule}, got {self.value}")
         if self.name in ("open_px", "close_px") and self.value % 2 == 0:
-            raise ValueError(f"{self.name} must be odd, the diameter of a disc, got {self.value}; take one more or less")
+            raise ValueError(
+                f"{self.name} must be odd, the diameter of a disc, got {self.value}; take one more or less"
+            )
         return self
 
 

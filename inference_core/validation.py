@@ -1,4 +1,4 @@
-"""YAML and pydantic at the edge: every problem at once, each with its dotted key and the near match of an unknown one."""
+"""YAML and pydantic at the edge: every problem at once, with its dotted key and the near match of an unknown one."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ InputOption = Annotated[
 OutputOption = Annotated[str | None, typer.Option("--output", "-o", help="Folder or prefix of this run alone.")]
 ConfigOption = Annotated[str | None, typer.Option("--config", "-c", help="YAML file with settings.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="A setting as key.subkey=value; may be repeated; wins over all others.")
+    list[str] | None,
+    typer.Option("--set", help="A setting as key.subkey=value; may be repeated; wins over all others."),
 ]
 LogFormatOption = Annotated[str, typer.Option("--log-format", help="text or json.")]
 
@@ -82,14 +83,16 @@ def print_settings(settings: JobConfig, *, console: Console, log_format: LogForm
     if log_format == "json":
         sys.stderr.write(json.dumps({"event": "settings", **dumped}) + "\n")
         return
-    console.print(f"settings\n{yaml.safe_dump(dumped, sort_keys=False, default_flow_style=None).rstrip()}", highlight=False)
+    console.print(
+        f"settings\n{yaml.safe_dump(dumped, sort_keys=False, default_flow_style=None).rstrip()}", highlight=False
+    )
 
 
 def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> RunProgress:
     """Say what is planned and what is left; give the progress."""
-    plan = state.planned.plan
+    plan = state.plan
     facts = {
-        "event": "plan" if state.planned.is_new else "resume",
+        "event": "plan" if state.is_new else "resume",
         "run_id": plan.run_id,
         "images": plan.num_rows,
         "bytes": plan.num_bytes,
@@ -100,9 +103,10 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
     if log_format == "json":
         sys.stderr.write(json.dumps(facts) + "\n")
     else:
-        verb = "planned" if state.planned.is_new else f"resuming, {state.rows_done:,} images done:"
+        verb = "planned" if state.is_new else f"resuming, {state.rows_done:,} images done:"
         console.print(
-            f"{verb} {plan.num_rows:,} images ({plan.num_bytes / 1e6:,.1f} MB, {plan.num_left_out:,} files left out) in "
+            f"{verb} {plan.num_rows:,} images ({plan.num_bytes / 1e6:,.1f} MB, {plan.num_left_out:,} files left "
+            "out) in "
             f"{len(plan.shards):,} shards, {len(state.todo):,} to do",
             highlight=False,
         )
@@ -123,7 +127,8 @@ def report_outcome(outcome: Outcome, *, max_error_frac: float, log_format: LogFo
         print_outcome(outcome)
         if is_over:
             sys.stderr.write(
-                f"done, but {facts.num_failed:,} of {facts.num_planned:,} images have no result, more than max_error_frac "
+                f"done, but {facts.num_failed:,} of {facts.num_planned:,} images have no result, more than "
+                "max_error_frac "
                 f"{max_error_frac:g}; see report/errors.csv\n"
             )
     raise typer.Exit(code)
@@ -134,9 +139,16 @@ def print_outcome(outcome: Outcome) -> None:
     facts = outcome.facts
     table = Table(show_header=False, box=None, pad_edge=False)
     rows: list[tuple[str, str]] = [
-        ("images", f"{facts.num_planned:,} planned = {facts.num_ok:,} ok + {facts.num_failed:,} failed + "
-                   f"{facts.num_skipped:,} skipped"),
-        *[(f"  {status}", f"{count:,}") for status, count in outcome.summary.status.items() if count and status != "ok"],
+        (
+            "images",
+            f"{facts.num_planned:,} planned = {facts.num_ok:,} ok + {facts.num_failed:,} failed + "
+            f"{facts.num_skipped:,} skipped",
+        ),
+        *[
+            (f"  {status}", f"{count:,}")
+            for status, count in outcome.summary.status.items()
+            if count and status != "ok"
+        ],
         ("rate", f"{facts.images_per_s:,.1f} images/s, {facts.wall_s:,.1f} s of work in {facts.num_attempts} attempts"),
         ("engine", facts.engine),
         ("layout", facts.layout_reason),
@@ -145,5 +157,3 @@ def print_outcome(outcome: Outcome) -> None:
     for name, value in rows:
         table.add_row(name, value)
     Console(soft_wrap=True).print(table, highlight=False)
-
-

@@ -1,4 +1,4 @@
-"""End a run: check the ledger, merge the statistics in shard order, write the report, remove what nobody vouches for."""
+"""End a run: check the ledger, merge statistics in shard order, write the report, remove what nobody vouches for."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from inference_core.stats.summary import Summary
 from jobs.attempts import read_attempts, worked_s
 from jobs.commits import CommitLog, CommitRecord
 from jobs.plan import Plan
-from jobs.report.files import build_report_files
 from jobs.report.facts import RunFacts
+from jobs.report.files import build_report_files
 
 SUCCESS = "_SUCCESS"
 REPORT = "report"

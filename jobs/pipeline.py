@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import ray.data
 from pydantic import Field
 from ray.data import ActorPoolStrategy, Dataset, TaskPoolStrategy
+from ray.util.annotations import RayDeprecationWarning
 
 from inference_core.validation import Frozen
 from jobs.columns import SHARD_SCHEMA
@@ -48,22 +50,16 @@ def build_pipeline(shard_ids: Sequence[int], settings: StageSettings, *, pools: 
     # One block for each shard: a shard is the unit of work, of retry and of commit.
     blocks = [pa.table({"shard_id": [shard_id]}, schema=SHARD_SCHEMA) for shard_id in shard_ids]
     shards = ray.data.from_arrow(blocks)
-    return build_whole(shards, settings, pools) if pools.layout == "whole" else build_split(shards, settings, pools, rows_per_shard)
+    return (
+        build_whole(shards, settings, pools)
+        if pools.layout == "whole"
+        else build_split(shards, settings, pools, rows_per_shard)
+    )
 
 
 def build_whole(shards: Dataset, settings: StageSettings, pools: Pools) -> Dataset:
     """One pool of actors does everything."""
-    return shards.map_batches(
-        WholeShards,
-        fn_constructor_kwargs={"settings": settings},
-        batch_size=1,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=pools.actors),
-        num_cpus=pools.actor_cpus,
-        num_gpus=pools.actor_gpus,
-        max_restarts=-1,
-        max_task_retries=MAX_SYSTEM_RETRIES,
-    )
+    return map_actors(shards, WholeShards, settings, pools=pools, batch_size=1, concurrent_calls=1)
 
 
 def build_split(shards: Dataset, settings: StageSettings, pools: Pools, rows_per_shard: int) -> Dataset:
@@ -75,20 +71,36 @@ def build_split(shards: Dataset, settings: StageSettings, pools: Pools, rows_per
         compute=TaskPoolStrategy(size=pools.prepare_tasks),
         num_cpus=pools.prepare_cpus,
     )
-    inferred = prepared.map_batches(
-        InferShards,
-        fn_constructor_kwargs={"settings": settings},
-        batch_size=rows_per_shard,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=pools.actors, max_concurrent_calls_per_actor=2),
-        num_cpus=pools.actor_cpus,
-        num_gpus=pools.actor_gpus,
-        max_restarts=-1,
-        max_task_retries=MAX_SYSTEM_RETRIES,
-    )
+    inferred = map_actors(prepared, InferShards, settings, pools=pools, batch_size=rows_per_shard, concurrent_calls=2)
     return inferred.map_batches(
         CommitShards(settings),
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=pools.commit_cpus,
     )
+
+
+def map_actors(
+    dataset: Dataset,
+    stage: type[InferShards | WholeShards],
+    settings: StageSettings,
+    *,
+    pools: Pools,
+    batch_size: int,
+    concurrent_calls: int,
+) -> Dataset:
+    """A stage of long-lived actors that hold the model."""
+    with warnings.catch_warnings():
+        # Ray 2.60 has no other way to bound the retries of a call whose process dies.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        return dataset.map_batches(
+            stage,
+            fn_constructor_kwargs={"settings": settings},
+            batch_size=batch_size,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(size=pools.actors, max_concurrent_calls_per_actor=concurrent_calls),
+            num_cpus=pools.actor_cpus,
+            num_gpus=pools.actor_gpus,
+            max_restarts=-1,
+            max_task_retries=MAX_SYSTEM_RETRIES,
+        )

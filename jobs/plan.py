@@ -1,11 +1,13 @@
-"""The plan: what a run will do, fixed before it starts and never changed. The same command again finds it and goes on."""
+"""The plan: what a run will do, fixed before it starts. The same command again finds it and goes on."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pyarrow.compute as pc
 import yaml
 
 from inference_core import storage
@@ -52,16 +54,8 @@ class Plan(Frozen):
         return Shards(self.shard_runs)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedRun:
-    """A plan and whether this command made it."""
-
-    plan: Plan
-    is_new: bool
-
-
-def find_or_make_plan(config: JobConfig, package: ModelPackage) -> PlannedRun:
-    """The plan at the output, or a new one from a fresh listing.
+def find_plan(config: JobConfig, package: ModelPackage) -> Plan | None:
+    """The plan at the output if it is of this run; None where the output is free and the input holds something.
 
     Raises:
         ConfigError: the output holds another run or other files, or the input holds nothing.
@@ -69,9 +63,10 @@ def find_or_make_plan(config: JobConfig, package: ModelPackage) -> PlannedRun:
     found = read_plan(config.output)
     if found is not None:
         check_same_run(found, config, package)
-        return PlannedRun(plan=found, is_new=False)
+        return found
     check_output_is_free(config.output)
-    return make_plan(config, package)
+    check_input_holds_something(config)
+    return None
 
 
 def read_plan(output: str) -> Plan | None:
@@ -82,10 +77,13 @@ def read_plan(output: str) -> Plan | None:
     except MissingObjectError:
         return None
     except ValueError as exc:
-        raise ConfigError(f"must hold a run, got {uri}, which is no JSON ({exc}); restore the file", key="output") from exc
+        raise ConfigError(
+            f"must hold a run, got {uri}, which is no JSON ({exc}); restore the file", key="output"
+        ) from exc
     if data.get("schema_version") != PLAN_SCHEMA:
         raise ConfigError(
-            f"must be of schema {PLAN_SCHEMA}, got {data.get('schema_version')} in {uri}; finish the run with the version "
+            f"must be of schema {PLAN_SCHEMA}, got {data.get('schema_version')} in {uri}; finish the run with the "
+            "version "
             "that planned it, or choose another output",
             key="output",
         )
@@ -109,9 +107,12 @@ def check_same_run(plan: Plan, config: JobConfig, package: ModelPackage) -> None
     changes = changed_keys(plan.identity, identity_of(config, model_digest=package.digest))
     if not changes:
         return
-    lines = "".join(f"\n  {key}: the run has {shorten(old)}, this command has {shorten(new)}" for key, old, new in changes)
+    lines = "".join(
+        f"\n  {key}: the run has {shorten(old)}, this command has {shorten(new)}" for key, old, new in changes
+    )
     raise ConfigError(
-        f"{config.output} belongs to another run:{lines}\nuse the run's settings to resume it, or choose another output",
+        f"{config.output} belongs to another run:{lines}\nuse the run's settings to resume it, or choose another "
+        "output",
         key="output",
     )
 
@@ -132,26 +133,33 @@ def check_output_is_free(output: str) -> None:
             )
 
 
-def make_plan(config: JobConfig, package: ModelPackage) -> PlannedRun:
-    """List the input, cut it, store manifest and plan. A concurrent planner's plan is taken over if it is the same run."""
+def check_input_holds_something(config: JobConfig) -> None:
+    """Raise ConfigError where not a single file would be planned."""
     num_left_out = 0
+    for entry in list_wanted(config):
+        if entry is not None:
+            return
+        num_left_out += 1
+    raise ConfigError(
+        f"must hold at least one file, got none below {', '.join(config.input)} ({num_left_out} left out by "
+        "include and "
+        "exclude); check the path and the globs",
+        key="input",
+    )
 
-    def wanted(entries: Any) -> Any:
-        nonlocal num_left_out
-        for entry in entries:
-            if entry is None:
-                num_left_out += 1
-            else:
-                yield entry
 
-    listed = list_inputs(config.input, include=config.include, exclude=config.exclude, output=config.output)
-    listing = collect_listing(wanted(listed))
-    if listing.num_rows == 0:
-        raise ConfigError(
-            f"must hold at least one file, got none below {', '.join(config.input)} ({num_left_out} left out by include "
-            "and exclude); check the path and the globs",
-            key="input",
-        )
+def list_wanted(config: JobConfig) -> Iterator[InputObject | None]:
+    """The listing of a job's input; None for each file that is left out."""
+    return list_inputs(config.input, include=config.include, exclude=config.exclude, output=config.output)
+
+
+def make_plan(config: JobConfig, package: ModelPackage) -> Plan:
+    """List the input, cut it into shards, store manifest and plan.
+
+    A plan that another command stored meanwhile is taken over if it is of the same run.
+    """
+    left_out = Counter[str]()
+    listing = collect_listing(drop_left_out(list_wanted(config), left_out))
     rows_per_shard = config.execution.rows_per_shard or default_rows_per_shard(listing.num_rows)
     shards = cut_shards(listing.num_rows, rows_per_shard=rows_per_shard)
     manifest = encode_manifest(listing, shards)
@@ -165,28 +173,37 @@ def make_plan(config: JobConfig, package: ModelPackage) -> PlannedRun:
         task=package.spec.task,
         classes=package.spec.classes,
         num_rows=listing.num_rows,
-        num_bytes=sum(listing["size_bytes"].to_pylist()),
-        num_left_out=num_left_out,
+        num_bytes=pc.sum(listing["size_bytes"]).as_py(),
+        num_left_out=left_out["files"],
         shard_runs=shards.runs,
         manifest_sha256=sha256_hex(manifest),
     )
     return store_plan(plan, manifest, config=config, package=package)
 
 
-def store_plan(plan: Plan, manifest: bytes, *, config: JobConfig, package: ModelPackage) -> PlannedRun:
+def drop_left_out(entries: Iterable[InputObject | None], left_out: Counter[str]) -> Iterator[InputObject]:
+    """The files that are wanted; the others are counted in ``left_out["files"]``."""
+    for entry in entries:
+        if entry is None:
+            left_out["files"] += 1
+        else:
+            yield entry
+
+
+def store_plan(plan: Plan, manifest: bytes, *, config: JobConfig, package: ModelPackage) -> Plan:
     """Write the manifest, then the plan: the plan's creation is what makes the run exist."""
     manifest_uri = storage.join(config.output, MANIFEST_FILE)
     if not storage.create(manifest_uri, manifest) and read_plan(config.output) is None:
         # Left by a planning that was killed: without a plan, nothing depends on it.
         storage.replace(manifest_uri, manifest)
-    plan_uri = storage.join(config.output, PLAN_FILE)
-    is_new = storage.create(plan_uri, plan.model_dump_json(indent=1).encode())
-    stored = plan if is_new else load_plan(config.output)
-    if not is_new:
+    if storage.create(storage.join(config.output, PLAN_FILE), plan.model_dump_json(indent=1).encode()):
+        stored = plan
+    else:
+        stored = load_plan(config.output)
         check_same_run(stored, config, package)
     if sha256_hex(storage.read_bytes(manifest_uri)) != stored.manifest_sha256:
         raise JobError(
             f"{manifest_uri} must be the one that {PLAN_FILE} names, got another: two commands planned at once; "
             "clear the output and start one"
         )
-    return PlannedRun(plan=stored, is_new=is_new)
+    return stored

@@ -94,9 +94,7 @@ class BarProgress:
         """Move the bar."""
         counter = self._counter
         counter.add(num_rows=num_rows, num_failed=num_failed)
-        self._progress.update(
-            self._task, completed=counter.done, rate=counter.rows_per_s, failed=counter.failed
-        )
+        self._progress.update(self._task, completed=counter.done, rate=counter.rows_per_s, failed=counter.failed)
 
 
 class LineProgress:
@@ -140,7 +138,8 @@ class LineProgress:
         else:
             eta = "" if counter.eta_s is None else f", {counter.eta_s:,.0f} s left"
             sys.stderr.write(
-                f"images {counter.done:,}/{counter.total:,}, {counter.rows_per_s:,.1f}/s, {counter.failed:,} failed{eta}\n"
+                f"images {counter.done:,}/{counter.total:,}, {counter.rows_per_s:,.1f}/s, {counter.failed:,} "
+                f"failed{eta}\n"
             )
         sys.stderr.flush()
 

@@ -64,10 +64,7 @@ def whole_pools(cpus: int, gpus: int, execution: ExecutionConfig, *, num_shards:
 def split_pools(cpus: int, gpus: int, execution: ExecutionConfig, *, num_shards: int) -> Pools:
     """Actors infer; tasks prepare on the CPUs that are left, but for room to commit."""
     actors = min(execution.actors or gpus or max(1, cpus // 2), num_shards)
-    if gpus and actors * 1 + COMMIT_CPUS < cpus:
-        actor_cpus = 1.0
-    else:
-        actor_cpus = SHARED_FRAC * cpus / (2 * actors)
+    actor_cpus = 1.0 if gpus and actors + COMMIT_CPUS < cpus else SHARED_FRAC * cpus / (2 * actors)
     free = cpus - actors * actor_cpus - COMMIT_CPUS
     prepare_tasks = min(execution.prepare_tasks or max(1, int(free) if gpus else cpus // 2), num_shards)
     # Never the actors' own request: Ray would run preparing tasks inside the actors.
@@ -75,7 +72,8 @@ def split_pools(cpus: int, gpus: int, execution: ExecutionConfig, *, num_shards:
     needed = actors * actor_cpus + prepare_tasks * prepare_cpus + COMMIT_CPUS
     if prepare_cpus < 0.01 or needed > cpus:
         raise ConfigError(
-            f"actors and prepare_tasks must leave CPUs for all stages, got {actors} actors and {prepare_tasks} tasks on "
+            f"actors and prepare_tasks must leave CPUs for all stages, got {actors} actors and {prepare_tasks} "
+            "tasks on "
             f"{cpus} CPUs; lower them or add CPUs",
             key="execution",
         )

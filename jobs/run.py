@@ -19,10 +19,11 @@ from jobs.attempts import AttemptRecord, note_attempt
 from jobs.commits import CommitLog
 from jobs.config import JobConfig
 from jobs.finalize import Outcome, finalize
-from jobs.plan import MANIFEST_FILE, Plan, PlannedRun, find_or_make_plan
+from jobs.plan import MANIFEST_FILE, Plan, find_plan, make_plan
 from jobs.progress import RunProgress
 
 if TYPE_CHECKING:
+    from jobs.runtime import RaySession
     from jobs.stages import StageSettings
 
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 class RunState:
     """What a command finds when it begins."""
 
-    planned: PlannedRun
+    plan: Plan
+    is_new: bool
+    """Whether this command made the plan."""
     todo: Sequence[int]
     """Shards that are not committed."""
     rows_done: int
@@ -53,73 +56,112 @@ def run(config: JobConfig, *, show: ShowState) -> Outcome:
         The finished run.
 
     Raises:
-        ConfigError: a setting, the package, the input or the output is wrong; nothing has started.
+        ConfigError: a setting, the package, the input or the output is wrong; no worker has started.
         ModelError: the model does not load or does not work; no worker has started.
         JobError: the run stopped; what is committed stays and the same call goes on.
     """
     started_s = time.time()
     package = load_package(config.model)
-    planned = find_or_make_plan(config, package)
-    state = find_state(config.output, planned)
-    with show(state) as progress:
-        if state.todo:
-            execute(config, package, planned.plan, todo=state.todo, progress=progress, started_s=started_s)
-    return finalize(config.output, planned.plan)
+    found = find_plan(config, package)
+    state = find_state(config.output, found) if found else None
+    if state is None or state.todo:
+        plan = execute(config, package, state, show=show, started_s=started_s)
+    else:
+        with show(state):
+            plan = state.plan
+    return finalize(config.output, plan)
 
 
-def find_state(output: str, planned: PlannedRun) -> RunState:
-    """What is done and what is left."""
+def find_state(output: str, plan: Plan) -> RunState:
+    """What an earlier command did and what is left."""
     log = CommitLog(output)
-    shards = planned.plan.shards
-    done = set() if planned.is_new else log.committed()
+    done = log.committed()
     failed = sum(record.num_rows - record.status_counts["ok"] for record in log.read_many(sorted(done)))
     return RunState(
-        planned=planned,
-        todo=[shard_id for shard_id in range(len(shards)) if shard_id not in done],
-        rows_done=sum(len(shards.rows_of(shard_id)) for shard_id in done),
+        plan=plan,
+        is_new=False,
+        todo=[shard_id for shard_id in range(len(plan.shards)) if shard_id not in done],
+        rows_done=sum(len(plan.shards.rows_of(shard_id)) for shard_id in done),
         rows_failed=failed,
     )
 
 
 def execute(
-    config: JobConfig, package: ModelPackage, plan: Plan, *, todo: Sequence[int], progress: RunProgress, started_s: float
-) -> None:
+    config: JobConfig, package: ModelPackage, state: RunState | None, *, show: ShowState, started_s: float
+) -> Plan:
     """Commit the shards that are left.
+
+    Args:
+        config: the settings.
+        package: the model.
+        state: what an earlier command left; None where there is no plan yet.
+        show: gives the progress.
+        started_s: when the command began, seconds since 1970.
 
     Raises:
         ModelError: the model does not work.
         JobError: the pipeline stopped.
     """
-    # Ray's processes start while this one loads torch and tries the model: both take seconds and neither needs the other.
-    with ThreadPoolExecutor(1, thread_name_prefix="check-model") as executor:
-        checking = executor.submit(check_package, package)
-        from jobs.pipeline import build_pipeline
-        from jobs.resources import choose_pools
-        from jobs.runtime import ray_session
+    # Ray's processes take seconds to start; this one lists the input and tries the model meanwhile.
+    with ThreadPoolExecutor(1, thread_name_prefix="plan") as executor:
+        getting_ready = executor.submit(get_ready, config, package, state)
+        from jobs.runtime import ray_session, warm_up_workers
 
-        with ray_session(config.execution) as resources:
-            checking.result()
-            choice = choose_pools(resources, config.execution, num_shards=len(todo))
-            note_attempt(
-                config.output,
-                AttemptRecord(
-                    started_s=started_s,
-                    layout=choice.pools.layout,
-                    layout_reason=choice.reason,
-                    actors=choice.pools.actors,
-                    num_cores=int(resources["CPU"]),
-                    versions=environment_versions(),
-                ),
-            )
-            receipts = build_pipeline(
-                todo,
-                stage_settings(config, package, plan),
-                pools=choice.pools,
-                rows_per_shard=max(rows for _, rows in plan.shard_runs),
-            )
-            for batch in iterate(receipts):
-                num_rows, num_ok = sum(batch["num_rows"].to_pylist()), sum(batch["num_ok"].to_pylist())
-                progress.advance(num_rows=num_rows, num_failed=num_rows - num_ok)
+        with ray_session(config.execution) as session:
+            warm_up_workers(session, model_format=package.spec.format)
+            ready = getting_ready.result()
+            with show(ready) as progress:
+                commit_shards(config, package, ready, session=session, progress=progress, started_s=started_s)
+    return ready.plan
+
+
+def get_ready(config: JobConfig, package: ModelPackage, state: RunState | None) -> RunState:
+    """Try the model and make the plan where there is none.
+
+    Raises:
+        ModelError: the model does not work.
+    """
+    check_package(package)
+    if state is not None:
+        return state
+    plan = make_plan(config, package)
+    return RunState(plan=plan, is_new=True, todo=range(len(plan.shards)), rows_done=0, rows_failed=0)
+
+
+def commit_shards(
+    config: JobConfig,
+    package: ModelPackage,
+    state: RunState,
+    *,
+    session: RaySession,
+    progress: RunProgress,
+    started_s: float,
+) -> None:
+    """Run the pipeline over the shards that are left."""
+    from jobs.pipeline import build_pipeline
+    from jobs.resources import choose_pools
+
+    choice = choose_pools(session.resources, config.execution, num_shards=len(state.todo))
+    note_attempt(
+        config.output,
+        AttemptRecord(
+            started_s=started_s,
+            layout=choice.pools.layout,
+            layout_reason=choice.reason,
+            actors=choice.pools.actors,
+            num_cores=int(session.resources["CPU"]),
+            versions=environment_versions(),
+        ),
+    )
+    receipts = build_pipeline(
+        state.todo,
+        stage_settings(config, package, state.plan),
+        pools=choice.pools,
+        rows_per_shard=max(rows for _, rows in state.plan.shard_runs),
+    )
+    for batch in iterate(receipts):
+        num_rows, num_ok = sum(batch["num_rows"].to_pylist()), sum(batch["num_ok"].to_pylist())
+        progress.advance(num_rows=num_rows, num_failed=num_rows - num_ok)
 
 
 def check_package(package: ModelPackage) -> None:

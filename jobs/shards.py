@@ -1,4 +1,4 @@
-"""How the rows of a run are cut into shards: a function of their number alone, so that any cluster makes the same cut."""
+"""How the rows of a run are cut into shards: a function of their number alone, the same on any cluster."""
 
 from __future__ import annotations
 

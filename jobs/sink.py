@@ -50,9 +50,7 @@ class ShardSink:
         writes_masks: whether segmentation masks become PNG files.
     """
 
-    def __init__(
-        self, output: str, *, spec: ModelSpec, model_digest: str, shards: Shards, writes_masks: bool
-    ) -> None:
+    def __init__(self, output: str, *, spec: ModelSpec, model_digest: str, shards: Shards, writes_masks: bool) -> None:
         self._output = output
         self._spec = spec
         self._task = build_task(spec)
@@ -82,7 +80,9 @@ class ShardSink:
         masks = self._write_masks(shard_id, predictions)
         table = self._table(row_ids, predictions, masks)
         data = self._write_rows(shard_id, attempt, table)
-        record = self._record(shard_id, attempt, table, predictions, data=data, num_masks=len(masks), started_s=started_s)
+        record = self._record(
+            shard_id, attempt, table, predictions, data=data, num_masks=len(masks), started_s=started_s
+        )
         if not self._log.create(record):
             storage.delete_many([storage.join(self._output, data.path)])
             return receipt_of(self._log.read(shard_id), is_winner=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -194,7 +196,8 @@ def read_package(settings: StageSettings) -> ModelPackage:
     package = load_package(settings.model_uri)
     if package.digest != settings.model_digest:
         raise ModelError(
-            f"{settings.model_uri} must be the planned model {settings.model_digest[:12]}, got {package.digest[:12]}: it was "
+            f"{settings.model_uri} must be the planned model {settings.model_digest[:12]}, got "
+            f"{package.digest[:12]}: it was "
             "changed while the run went on; restore it and run the same command again"
         )
     return package
@@ -203,10 +206,12 @@ def read_package(settings: StageSettings) -> ModelPackage:
 def set_process_threads(num_threads: int) -> None:
     """Keep libraries from starting a thread per core in every one of a machine's many processes."""
     import cv2
-    import torch
 
     cv2.setNumThreads(num_threads)
-    torch.set_num_threads(num_threads)
+    # Read by torch and OpenMP when they load, which workers of other engines never do.
+    os.environ["OMP_NUM_THREADS"] = str(num_threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(num_threads)
 
 
 def receipts_table(receipts: Sequence[Receipt]) -> pa.Table:

@@ -36,9 +36,7 @@ def run_tiles(
     return results
 
 
-def run_or_halve(
-    tiles: Sequence[Uint8Array], forward: Callable[[Uint8Array], Outputs]
-) -> list[Outputs | InputError]:
+def run_or_halve(tiles: Sequence[Uint8Array], forward: Callable[[Uint8Array], Outputs]) -> list[Outputs | InputError]:
     """Forward one batch; on failure its halves."""
     try:
         outputs = forward(np.stack(tiles))

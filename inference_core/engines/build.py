@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 from inference_core.engines.protocol import Engine, Precision
 from inference_core.errors import ConfigError
 from inference_core.models.package import ModelPackage
@@ -13,21 +15,28 @@ def resolve_device(device: str) -> str:
     Raises:
         ConfigError: the device is unknown or absent.
     """
+    if device == "cpu":
+        return "cpu"
+    if device == "auto":
+        return "cuda:0" if count_cuda_devices() else "cpu"
+    kind, _, index = device.partition(":")
+    if kind != "cuda" or not (index or "0").isdigit():
+        raise ConfigError(f"must be auto, cpu, cuda or cuda:N, got {device!r}; correct it", key="device")
+    found = count_cuda_devices()
+    if int(index or 0) >= found:
+        raise ConfigError(f"must be present, got {device!r} with {found} CUDA devices; use cpu or auto", key="device")
+    return f"cuda:{index or 0}"
+
+
+def count_cuda_devices() -> int:
+    """CUDA devices that this process sees; torch, slow to load, is asked only where a driver is there."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
     import torch
 
-    if device == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    try:
-        parsed = torch.device(device)
-    except RuntimeError as exc:
-        raise ConfigError(f"must be auto, cpu or cuda:N, got {device!r}", key="device") from exc
-    if parsed.type not in ("cpu", "cuda"):
-        raise ConfigError(f"must be auto, cpu or cuda:N, got {device!r}", key="device")
-    if parsed.type == "cuda" and (parsed.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(
-            f"must be present, got {device!r} with {torch.cuda.device_count()} CUDA devices; use cpu or auto", key="device"
-        )
-    return f"cuda:{parsed.index or 0}" if parsed.type == "cuda" else "cpu"
+    return torch.cuda.device_count()
 
 
 def resolve_precision(precision: Precision | str, *, device: str) -> Precision:

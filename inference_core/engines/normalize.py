@@ -1,38 +1,87 @@
-"""Pixels to the model's input values: ``(pixel / scale - mean) / std``, on the device."""
+"""Pixels to the model's input values: ``(pixel / scale - mean) / std``."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from inference_core.records import FloatArray, Uint8Array
 from inference_core.spec import InputSpec
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class Normalizer(nn.Module):
-    """Turns uint8 BHWC batches into float batches in the model's layout and channel order."""
 
-    gain: Tensor
-    bias: Tensor
+def value_table(spec: InputSpec) -> FloatArray:
+    """The input value of every pixel value: (C, 256) float32, channels in the model's order, rounded once."""
+    pixels = np.arange(256, dtype=np.float64) / spec.scale
+    mean = np.broadcast_to(np.asarray(spec.mean, np.float64), (spec.num_channels,))
+    std = np.broadcast_to(np.asarray(spec.std, np.float64), (spec.num_channels,))
+    return ((pixels - mean[:, None]) / std[:, None]).astype(np.float32)
+
+
+def channel_order(spec: InputSpec) -> tuple[int, ...]:
+    """For each channel of the model, the channel of the RGB or gray pixels."""
+    return (2, 1, 0) if spec.color == "bgr" else tuple(range(spec.num_channels))
+
+
+class ArrayNormalizer:
+    """Turns uint8 BHWC batches into float32 arrays by looking every value up: exact, and laid out in one pass."""
 
     def __init__(self, spec: InputSpec) -> None:
-        super().__init__()
-        mean = torch.tensor(spec.mean, dtype=torch.float64).expand(spec.num_channels)
-        std = torch.tensor(spec.std, dtype=torch.float64).expand(spec.num_channels)
-        self.register_buffer("gain", (1.0 / (spec.scale * std)).float())  # (C,)
-        self.register_buffer("bias", (-mean / std).float())  # (C,)
-        self.is_bgr = spec.color == "bgr"
-        self.is_bchw = spec.layout == "BCHW"
+        self._table = value_table(spec)
+        self._order = channel_order(spec)
+        self._is_bchw = spec.layout == "BCHW"
 
-    def forward(self, batch: Tensor) -> Tensor:
-        """Normalise.
+    def normalize(self, batch: Uint8Array) -> FloatArray:
+        """The model's input.
 
         Args:
-            batch: (B, h, w, C) uint8, RGB or gray.
+            batch: (B, h, w, C) uint8, RGB or gray; not modified.
 
         Returns:
-            float32, (B, C, h, w) in channels-last memory, or (B, h, w, C).
+            (B, C, h, w) or (B, h, w, C) float32, contiguous.
         """
-        if self.is_bgr:
+        count, height, width, channels = batch.shape
+        shape = (count, channels, height, width) if self._is_bchw else (count, height, width, channels)
+        values = np.empty(shape, np.float32)
+        planes = values.transpose(0, 2, 3, 1) if self._is_bchw else values  # (B, h, w, C)
+        for channel, source in enumerate(self._order):
+            planes[..., channel] = self._table[channel][batch[..., source]]
+        return values
+
+
+class TensorNormalizer:
+    """The same on a torch device, by arithmetic: within one rounding of the table.
+
+    Args:
+        spec: the package's input.
+        device: where batches are normalised.
+    """
+
+    def __init__(self, spec: InputSpec, *, device: str) -> None:
+        import torch
+
+        mean = torch.tensor(spec.mean, dtype=torch.float64).expand(spec.num_channels)
+        std = torch.tensor(spec.std, dtype=torch.float64).expand(spec.num_channels)
+        self._gain = (1.0 / (spec.scale * std)).float().to(device)  # (C,)
+        self._bias = (-mean / std).float().to(device)  # (C,)
+        self._is_bgr = spec.color == "bgr"
+        self._is_bchw = spec.layout == "BCHW"
+
+    def normalize(self, batch: Tensor) -> Tensor:
+        """The model's input.
+
+        Args:
+            batch: (B, h, w, C) uint8 on the device.
+
+        Returns:
+            float32: (B, C, h, w) in channels-last memory, or (B, h, w, C).
+        """
+        import torch
+
+        if self._is_bgr:
             batch = batch.flip(-1)
-        values = torch.addcmul(self.bias, batch.float(), self.gain)  # (B, h, w, C)
-        return values.permute(0, 3, 1, 2) if self.is_bchw else values
+        values = torch.addcmul(self._bias, batch.float(), self._gain)  # (B, h, w, C)
+        return values.permute(0, 3, 1, 2) if self._is_bchw else values

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from inference_core.engines.normalize import Normalizer
-from inference_core.engines.protocol import EngineFacts
+from inference_core.engines.normalize import ArrayNormalizer
+from inference_core.engines.protocol import Array, EngineFacts
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
 from inference_core.records import Uint8Array
 from inference_core.spec import InputSpec
@@ -40,7 +38,7 @@ class OnnxEngine:
         self._input_name = declared.name
         self._dtype = INPUT_DTYPES[declared.type]
         self._output_names = [output.name for output in self._session.get_outputs()]
-        self._normalizer = Normalizer(spec)
+        self._normalizer = ArrayNormalizer(spec)
         self.facts = EngineFacts(
             engine="onnxruntime",
             device=device,
@@ -49,10 +47,9 @@ class OnnxEngine:
             max_batch=declared.shape[0] if isinstance(declared.shape[0], int) else None,
         )
 
-    @torch.inference_mode()
-    def run(self, batch: Uint8Array) -> dict[str, Tensor]:
-        """See Engine.run; the outputs are on the CPU."""
-        values = self._normalizer(torch.from_numpy(batch)).contiguous().numpy()
+    def run(self, batch: Uint8Array) -> dict[str, Array]:
+        """See Engine.run; the outputs are NumPy arrays."""
+        values = self._normalizer.normalize(batch)
         try:
             outputs = self._session.run(self._output_names, {self._input_name: values.astype(self._dtype, copy=False)})
         except runtime_errors() as exc:
@@ -60,13 +57,12 @@ class OnnxEngine:
             if "allocate" in message.lower() or "out of memory" in message.lower():
                 raise DeviceMemoryError(message) from exc
             raise EngineError(message) from exc
-        return {name: as_tensor(value) for name, value in zip(self._output_names, outputs, strict=True)}
+        return {name: as_float32(value) for name, value in zip(self._output_names, outputs, strict=True)}
 
 
-def as_tensor(value: Any) -> Tensor:
-    """An output array as a tensor; half precision becomes float32."""
-    tensor = torch.from_numpy(np.ascontiguousarray(value))
-    return tensor.float() if tensor.is_floating_point() else tensor
+def as_float32(value: Any) -> Array:
+    """An output array; half precision becomes float32."""
+    return value.astype(np.float32) if value.dtype == np.float16 else value
 
 
 def open_session(graph: bytes, *, device: str, num_threads: int) -> Any:
@@ -84,7 +80,9 @@ def open_session(graph: bytes, *, device: str, num_threads: int) -> Any:
         return onnxruntime.InferenceSession(graph, options, providers=providers(onnxruntime, device))
     except runtime_errors() as exc:
         reason = " ".join(str(exc).split())[:300]
-        raise ModelError(f"weights must be an ONNX graph that this ONNX Runtime opens: {reason}; export it again") from exc
+        raise ModelError(
+            f"weights must be an ONNX graph that this ONNX Runtime opens: {reason}; export it again"
+        ) from exc
 
 
 def providers(onnxruntime: Any, device: str) -> list[Any]:

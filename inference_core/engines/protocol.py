@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from inference_core.records import Uint8Array
 
-if TYPE_CHECKING:
-    from torch import Tensor
+Array = Any
+"""A NumPy array or a torch tensor: what the array API standard calls an array. Engines on the CPU that do not need
+torch give NumPy arrays, so that their workers never load it."""
 
 Precision = Literal["fp32", "fp16", "bf16"]
 
@@ -38,14 +39,14 @@ class Engine(Protocol):
     def facts(self) -> EngineFacts:
         """What this engine is."""
 
-    def run(self, batch: Uint8Array) -> dict[str, Tensor]:
+    def run(self, batch: Uint8Array) -> dict[str, Array]:
         """Normalise and forward one batch.
 
         Args:
             batch: (B, h, w, C) uint8, not modified.
 
         Returns:
-            The model's outputs by name, float32, on the engine's device.
+            The model's outputs by name, float32 where they are floating, on the engine's device.
 
         Raises:
             DeviceMemoryError: the batch does not fit; a smaller one may.

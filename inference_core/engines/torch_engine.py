@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from inference_core.engines.normalize import Normalizer
+from inference_core.engines.normalize import TensorNormalizer
 from inference_core.engines.protocol import EngineFacts, Precision
 from inference_core.errors import DeviceMemoryError, EngineError
 from inference_core.records import Uint8Array
@@ -34,14 +34,15 @@ class TorchEngine:
         self.facts = EngineFacts(engine="torch", device=device, precision=precision, num_threads=num_threads)
         self._device = torch.device(device)
         self._dtype = DTYPES[precision]
-        self._normalizer = Normalizer(spec).to(self._device)
-        self._module = module.to(device=self._device, dtype=self._dtype, memory_format=torch.channels_last)
+        self._normalizer = TensorNormalizer(spec, device=device)
+        self._module = module.to(self._device, self._dtype)
+        self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
 
     @torch.inference_mode()
     def run(self, batch: Uint8Array) -> dict[str, Tensor]:
         """See Engine.run."""
         try:
-            values = self._normalizer(torch.from_numpy(batch).to(self._device))
+            values = self._normalizer.normalize(torch.from_numpy(batch).to(self._device))
             return name_outputs(self._module(values.to(self._dtype)))
         except torch.OutOfMemoryError as exc:
             raise DeviceMemoryError(first_line(exc)) from exc

@@ -57,10 +57,10 @@ def describe_error(error: Exception) -> str:
 def silence_decoders() -> None:
     """Keep the decoders' warnings and logs out: what matters becomes an error with a message.
 
-    A filter and a level that stay, renewed when something has reset them: ``warnings.catch_warnings`` is not
+    A filter and a level that stay, put first again when something has changed them: ``warnings.catch_warnings`` is not
     thread-safe, and images are decoded in threads.
     """
-    if _FILTER not in warnings.filters:
+    if not warnings.filters or warnings.filters[0] != _FILTER:
         warnings.filterwarnings("ignore", module=_NOISY_MODULES.pattern)
     for name in _LOGGERS:
         logger = logging.getLogger(name)

@@ -62,7 +62,7 @@ def _scale(values: NDArray[Any], *, low: float, high: float) -> Uint8Array:
     if not half_span > 0:
         return np.zeros(values.shape, np.uint8)
     if values.dtype.kind == "u" and high <= 65_535:
-        table = np.rint((np.arange(int(high) + 1) - low).clip(0) * (255 / (high - low))).astype(np.uint8)
+        table = np.rint((np.arange(int(high) + 1) - low).clip(0) * 255 / (high - low)).astype(np.uint8)
         scaled: Uint8Array = table[values]
         return scaled
     out = np.empty(values.shape, np.uint8)

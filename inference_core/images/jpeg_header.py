@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from inference_core.errors import DecodeError, TooLargeError
 from inference_core.images.exif import NUM_IMAGES_TAG, read_integer_tag, read_orientation
 
-_SOS, _EOI = 0xDA, 0xD9
+_SOS, _EOI = b"\xff\xda", b"\xff\xd9"
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15; not DHT, JPG, DAC
-_SEGMENT_MARKERS = frozenset({0xC4, 0xDA, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)})  # DHT, SOS, DQT, DRI, COM, APPn
+_SEGMENT_MARKERS = frozenset(
+    bytes((0xFF, code)) for code in (0xC4, 0xDA, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0))
+)  # DHT, SOS, DQT, DRI, COM, APP0 to APP15
 _MAX_SCANS = 200
+_MAX_SEGMENTS = 10_000
+_MAX_JUNK_BYTES = 65_536
 _MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # all but stuffed 0xFF bytes and restart markers
 
 _EXIF = b"Exif\0\0"
@@ -76,35 +80,38 @@ def has_whole_scans(data: bytes, scan_offset: int) -> bool:
     Raises:
         TooLargeError: over 200 scans, which is a way to keep a decoder busy for minutes with a small file.
     """
-    offset, num_scans = scan_offset, 0
-    while data[offset : offset + 1] == b"\xff" and data[offset + 1] in _SEGMENT_MARKERS:
-        is_scan = data[offset + 1] == _SOS
+    offset, num_scans, num_segments = scan_offset, 0, 0
+    while (marker := data[offset : offset + 2]) in _SEGMENT_MARKERS:
         offset += 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
-        if is_scan:
+        num_segments += 1
+        if marker == _SOS:
             num_scans += 1
             found = _MARKER_IN_SCAN.search(data, offset)
             if found is None:
                 return False
             offset = found.start()
-        if num_scans > _MAX_SCANS:
+        if num_scans > _MAX_SCANS or num_segments > _MAX_SEGMENTS:
             raise TooLargeError(f"jpeg scans must be at most {_MAX_SCANS}, got more; encode the image again")
-    return data[offset : offset + 2] == bytes((0xFF, _EOI))
+    return marker == _EOI
 
 
 def _split_segments(data: bytes) -> tuple[list[tuple[int, bytes]], int, bool]:
     """Marker and body of each segment that matters, the offset of the first scan, and whether all was in order."""
     segments: list[tuple[int, bytes]] = []
-    offset, is_regular = 2, True
+    offset, num_junk_bytes, num_segments = 2, 0, 0
     while True:
         start = data.find(b"\xff", offset)
         if start < 0 or start + 4 > len(data):
             raise DecodeError("jpeg must have a scan, got data that ends before one; replace the file")
         marker = data[start + 1]
-        is_regular = is_regular and start == offset
-        if marker == _SOS:
-            return segments, start, is_regular
+        num_junk_bytes += start - offset
+        num_segments += 1
+        if marker == 0xDA:
+            return segments, start, not num_junk_bytes
+        if num_junk_bytes > _MAX_JUNK_BYTES or num_segments > _MAX_SEGMENTS:
+            raise DecodeError("jpeg segments must follow each other, got too many or junk between; replace the file")
         if marker == 0xFF or marker < 0xC0 or 0xD0 <= marker <= 0xD9:  # fill, junk, or a marker without a body
-            is_regular, offset = False, start + (1 if marker == 0xFF else 2)
+            num_junk_bytes, offset = num_junk_bytes + 1, start + (1 if marker == 0xFF else 2)
             continue
         end = start + 2 + (data[start + 2] << 8 | data[start + 3])
         if marker in _FRAME_MARKERS or marker in (0xE1, 0xE2):

@@ -1,7 +1,8 @@
 """TIFF: through Pillow, and through tifffile for what Pillow would reduce or does not read.
 
-Pillow reads 8-bit pages of every kind and deep gray. Deep pages of several samples (16-bit RGB, float RGB, planar
-ones) and gray types that it lacks go to tifffile, which reads them uncompressed or deflated here.
+Pillow reads 8-bit pages of every kind and unsigned gray of 12 and 16 bits. Other deep pages (16-bit RGB, float, signed,
+planar) go to tifffile, which reads them uncompressed or deflated here; for other compressions Pillow is asked. Pillow
+leaves compressed big-endian samples of signed, 32-bit and float types in the wrong byte order: those are refused.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from inference_core.records import DecodedImage, Uint8Array
 
 _WHITE_IS_ZERO = 0
 _ASSOCIATED_ALPHA = 1
+_UNSIGNED = 1
+_PILLOW_GRAY = frozenset({(12, _UNSIGNED), (16, _UNSIGNED)})  # bits and sample format
 _PILLOW_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000})
 _COMPRESSION_NAMES = {
     9: "jbig",
@@ -59,9 +62,17 @@ def decode_tiff(data: bytes, *, policy: DecodePolicy, limits: Limits) -> Decoded
 
 
 def _needs_tifffile(page: TiffPage) -> bool:
-    if page.compression not in TIFFFILE_COMPRESSIONS or max(page.bits) <= 8:
+    bits = max(page.bits)
+    if bits <= 8 or (page.num_samples == 1 and (bits, page.sample_format) in _PILLOW_GRAY):
         return False
-    return page.num_samples > 1 or (max(page.bits), page.sample_format) not in _GRAY_TYPES
+    if page.compression in TIFFFILE_COMPRESSIONS:
+        return True
+    if page.is_big_endian and (bits > 16 or page.sample_format != _UNSIGNED):
+        found = f"compression {page.compression}"
+        raise UnsupportedError(
+            f"big-endian {bits}-bit tiff of this type must be uncompressed or deflated, got {found}; convert it"
+        )
+    return False
 
 
 def _decode_with_tifffile(

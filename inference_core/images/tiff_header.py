@@ -61,6 +61,7 @@ class TiffPage:
     segment_hw: tuple[int, int]
     """Height and width of a strip or tile."""
     is_tiled: bool
+    is_big_endian: bool
     segments: tuple[tuple[int, int], ...]
     """Offset and byte count of each strip or tile."""
 
@@ -92,7 +93,7 @@ def read_tiff_page(data: bytes, page: int, limits: Limits) -> tuple[TiffPage | N
         raise DecodeError("tiff must have a page, got a header that leads to none; replace the file")
     if page >= len(offsets):
         return None, len(offsets)
-    header = _build_page(_read_tags(data, layout, offsets[page]))
+    header = _build_page(_read_tags(data, layout, offsets[page]), is_big_endian=layout.order == ">")
     limits.check_size(width=header.width, height=header.height)
     return header, len(offsets)
 
@@ -157,7 +158,7 @@ def _read_entry(data: bytes, layout: _Layout, offset: int) -> tuple[str, tuple[i
     return _TAGS[tag], struct.unpack_from(values_format, data, position)
 
 
-def _build_page(tags: Tags) -> TiffPage:
+def _build_page(tags: Tags, *, is_big_endian: bool) -> TiffPage:
     """The record from the tags, with the defaults of TIFF 6.0."""
 
     def first(name: str, default: int) -> int:
@@ -181,5 +182,6 @@ def _build_page(tags: Tags) -> TiffPage:
         extra_samples=tags.get("extra_samples", ()),
         segment_hw=(first("tile_height", 0), first("tile_width", 0)) if is_tiled else (strip_height, width),
         is_tiled=is_tiled,
+        is_big_endian=is_big_endian,
         segments=tuple(zip(tags.get("offsets", ()), tags.get("byte_counts", ()), strict=False)),
     )

@@ -36,7 +36,9 @@ def build_architecture(spec: ArchitectureSpec) -> nn.Module:
     try:
         module = factory(**spec.options)
     except (TypeError, ValueError) as exc:
-        raise ConfigError(f"{path} refused the options {spec.options}: {exc}; correct them", key="architecture") from exc
+        raise ConfigError(
+            f"{path} refused the options {spec.options}: {exc}; correct them", key="architecture"
+        ) from exc
     if not isinstance(module, nn.Module):
         raise ModelError(f"{path} must return a torch.nn.Module, got {type(module).__name__}; correct the factory")
     return module

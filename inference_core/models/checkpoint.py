@@ -55,7 +55,8 @@ def read_pickle(data: bytes, *, name: str) -> Any:
         unsafe = unsafe_globals(data)
         if unsafe:
             raise ModelError(
-                f"weights must hold only tensors and plain containers, got {name} with {', '.join(unsafe)}, which would "
+                f"weights must hold only tensors and plain containers, got {name} with {', '.join(unsafe)}, which "
+                "would "
                 "run code on loading; save model.state_dict() alone, best as .safetensors"
             ) from exc
         raise ModelError(f"weights must be a file of torch.save, got {name}; save it again") from exc

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from array_api_compat import array_namespace
 
+from inference_core.engines.protocol import Array
 from inference_core.errors import ModelError
 from inference_core.records import Classification, Placement, Result
 from inference_core.spec import ModelSpec
-from inference_core.tasks.outputs import activate, check_num_classes, pick_output
+from inference_core.tasks.outputs import activate, all_finite, check_num_classes, pick_output
 from inference_core.tasks.protocol import RawOutput
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 TOP_K_TYPE = pa.list_(pa.struct([("class_id", pa.int32()), ("label", pa.string()), ("score", pa.float32())]))
 
@@ -36,13 +35,12 @@ class ClassificationTask:
         self._spec = spec
         self._top_k = min(spec.output.top_k, len(spec.classes))
 
-    def reduce(self, outputs: Mapping[str, Tensor], *, tile_hw: tuple[int, int]) -> dict[str, Tensor]:
+    def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
         """Keep the top classes: ``class_ids`` (B, k) int32, ``scores`` (B, k), ``entropy`` and ``finite`` (B,)."""
-        import torch
-
         logits = pick_output(outputs, name=self._spec.output.name)
-        if logits.ndim > 2 and logits.shape[2:].numel() == 1:
-            logits = logits.flatten(1)
+        xp = array_namespace(logits)
+        if logits.ndim > 2 and math.prod(logits.shape[2:]) == 1:
+            logits = xp.reshape(logits, tuple(logits.shape[:2]))
         if logits.ndim != 2:
             raise ModelError(
                 f"a classification model must give (B, K) scores, got {list(logits.shape)}; set output.name, or task"
@@ -50,13 +48,12 @@ class ClassificationTask:
         check_num_classes(logits.shape[1], classes=self._spec.classes, shape=tuple(logits.shape))
         scores = activate(logits, spec=self._spec.output, temperature=self._spec.calibration.temperature)  # (B, K)
         # A stable sort, so that equal scores come in the order of their class ids on every device.
-        ordered = torch.sort(scores, dim=1, descending=True, stable=True)
-        entropy = torch.special.entr(scores.clamp(min=0)).sum(dim=1) / math.log(max(scores.shape[1], 2))
+        order = xp.argsort(scores, axis=1, descending=True, stable=True)[:, : self._top_k]
         return {
-            "class_ids": ordered.indices[:, : self._top_k].int(),
-            "scores": ordered.values[:, : self._top_k],
-            "entropy": entropy.clamp(0, 1),
-            "finite": scores.isfinite().all(dim=1),
+            "class_ids": xp.astype(order, xp.int32),
+            "scores": xp.take_along_axis(scores, order, axis=1),
+            "entropy": normalized_entropy(scores),
+            "finite": all_finite(scores),
         }
 
     def finish(self, raw: RawOutput, placement: Placement) -> Result:
@@ -83,3 +80,11 @@ class ClassificationTask:
                 for class_id, label, score in zip(ids, result.labels, scores, strict=True)
             ],
         }
+
+
+def normalized_entropy(scores: Array) -> Array:
+    """(B,) entropy of (B, K) scores over its maximum, in [0, 1]; scores of 0 add nothing."""
+    xp = array_namespace(scores)
+    tiny = float(np.finfo(np.float32).tiny)
+    entropy = -xp.sum(scores * xp.log(xp.clip(scores, tiny, None)), axis=1)
+    return xp.clip(entropy / math.log(max(scores.shape[1], 2)), 0.0, 1.0)

@@ -1,18 +1,18 @@
-"""Pick the output that a task reads and turn it into scores."""
+"""Pick the output that a task reads and turn it into scores: the same code for NumPy arrays and torch tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
+from array_api_compat import array_namespace
+
+from inference_core.engines.protocol import Array
 from inference_core.errors import ModelError
 from inference_core.spec import OutputSpec
 
-if TYPE_CHECKING:
-    from torch import Tensor
 
-
-def pick_output(outputs: Mapping[str, Tensor], *, name: str | None) -> Tensor:
+def pick_output(outputs: Mapping[str, Array], *, name: str | None) -> Array:
     """The output called ``name``, or the first.
 
     Raises:
@@ -34,13 +34,13 @@ def check_num_classes(found: int, *, classes: tuple[str, ...], shape: tuple[int,
         )
 
 
-def activate(logits: Tensor, *, spec: OutputSpec, temperature: float) -> Tensor:
+def activate(logits: Array, *, spec: OutputSpec, temperature: float) -> Array:
     """Scores of raw outputs along axis 1.
 
     Args:
         logits: (B, K, ...) float32, not modified.
         spec: names the activation.
-        temperature: divides logits; without an activation it must be 1.
+        temperature: divides logits; without an activation it is 1.
 
     Returns:
         (B, K, ...) float32.
@@ -48,4 +48,41 @@ def activate(logits: Tensor, *, spec: OutputSpec, temperature: float) -> Tensor:
     if spec.activation == "none":
         return logits
     scaled = logits if temperature == 1.0 else logits / temperature
-    return scaled.softmax(dim=1) if spec.activation == "softmax" else scaled.sigmoid()
+    return softmax(scaled) if spec.activation == "softmax" else sigmoid(scaled)
+
+
+def softmax(logits: Array) -> Array:
+    """Softmax along axis 1; rows sum to 1."""
+    xp = array_namespace(logits)
+    powers = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+    return powers / xp.sum(powers, axis=1, keepdims=True)
+
+
+def sigmoid(logits: Array) -> Array:
+    """Logistic function, written with tanh, which does not overflow."""
+    xp = array_namespace(logits)
+    return xp.tanh(logits * 0.5) * 0.5 + 0.5
+
+
+def best_of(logits: Array, *, spec: OutputSpec, temperature: float) -> tuple[Array, Array]:
+    """Best class along axis 1 and its score: (B, ...) int64 and float32. Ties go to the lower class id."""
+    xp = array_namespace(logits)
+    class_ids = xp.argmax(logits, axis=1)
+    best = xp.max(logits, axis=1, keepdims=True)
+    if spec.activation == "softmax":
+        # The best score is 1 over the sum of powers relative to the best: no other score has to be made.
+        return class_ids, 1.0 / xp.sum(xp.exp((logits - best) / temperature), axis=1)
+    return class_ids, activate(best, spec=spec, temperature=temperature)[:, 0, ...]
+
+
+def all_finite(scores: Array) -> Any:
+    """(B,) bool: whether every score of an item is a number."""
+    xp = array_namespace(scores)
+    return xp.all(xp.reshape(xp.isfinite(scores), (scores.shape[0], -1)), axis=1)
+
+
+def to_uint8(scores: Array) -> Array:
+    """Scores in [0, 1] times 255, rounded to nearest; what is not finite becomes 0."""
+    xp = array_namespace(scores)
+    finite = xp.where(xp.isfinite(scores), scores, xp.zeros_like(scores))
+    return xp.astype(xp.round(xp.clip(finite, 0.0, 1.0) * 255.0), xp.uint8)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from inference_core.engines.protocol import Array
 from inference_core.records import Placement, Result
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 RawOutput = Mapping[str, NDArray[Any]]
 """One image's reduced output: arrays by name, the first axis is the image's tiles."""
@@ -25,7 +23,7 @@ class Task(Protocol):
     def result_fields(self) -> tuple[pa.Field, ...]:
         """The task's own columns of a result row; null where the image failed."""
 
-    def reduce(self, outputs: Mapping[str, Tensor], *, tile_hw: tuple[int, int]) -> dict[str, Tensor]:
+    def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
         """Keep what finishing needs, in small types, on the device.
 
         Args:
@@ -33,7 +31,7 @@ class Task(Protocol):
             tile_hw: height and width of the model's input.
 
         Returns:
-            Tensors by name, first axis B; among them ``finite`` (B,) bool.
+            Arrays by name, first axis B; among them ``finite`` (B,) bool.
 
         Raises:
             ModelError: the output's shape does not fit the spec.

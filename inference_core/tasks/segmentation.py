@@ -6,21 +6,28 @@ Scores travel as uint8 (score times 255, rounded): a quarter of the bytes, and a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from array_api_compat import array_namespace
 
+from inference_core.engines.protocol import Array
 from inference_core.errors import ModelError
 from inference_core.postprocess import apply_steps, apply_threshold
 from inference_core.prepare import blend_tiles, map_to_image
 from inference_core.records import Placement, Result, Segmentation, Uint8Array
 from inference_core.spec import ModelSpec
-from inference_core.tasks.outputs import activate, check_num_classes, pick_output
+from inference_core.tasks.outputs import (
+    activate,
+    all_finite,
+    best_of,
+    check_num_classes,
+    pick_output,
+    sigmoid,
+    to_uint8,
+)
 from inference_core.tasks.protocol import RawOutput, mean_or_zero
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 CLASS_TYPE = pa.struct(
     [
@@ -54,54 +61,50 @@ class SegmentationTask:
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._num_classes = len(spec.classes)
-        self._keeps_scores = not spec.is_binary and (
-            spec.output.resize_from == "scores" or spec.input.fit == "tile"
-        )
+        self._keeps_scores = not spec.is_binary and (spec.output.resize_from == "scores" or spec.input.fit == "tile")
         self._steps = tuple((step.name, step.value) for step in spec.postprocess)
 
-    def reduce(self, outputs: Mapping[str, Tensor], *, tile_hw: tuple[int, int]) -> dict[str, Tensor]:
+    def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
         """Shrink to uint8 planes of the tile's size; coarser outputs are scaled up before the activation.
 
         Two classes: ``foreground`` (B, h, w). More: ``class_map`` and ``score_map`` (B, h, w), or all
         ``class_scores`` (B, K, h, w) where seams are blended or scores are resized.
         """
-        from torch.nn.functional import interpolate
-
-        logits = pick_output(outputs, name=self._spec.output.name)
-        if logits.ndim == 3:
-            logits = logits[:, None]  # one plane without a class axis
-        if logits.ndim != 4:
-            raise ModelError(
-                f"a segmentation model must give (B, K, h, w) scores, got {list(logits.shape)}; set output.name, or task"
-            )
-        if self._spec.output.layout == "BHWC":
-            logits = logits.permute(0, 3, 1, 2)
+        spec = self._spec
+        logits = read_planes(pick_output(outputs, name=spec.output.name), layout=spec.output.layout)
         if tuple(logits.shape[-2:]) != tile_hw:
-            logits = interpolate(logits, size=tile_hw, mode="bilinear", align_corners=False)
-        if self._spec.is_binary:
+            logits = upsample(logits, size_hw=tile_hw)
+        if spec.is_binary:
             foreground = self._foreground(logits)  # (B, h, w)
-            return {"foreground": to_uint8(foreground), "finite": foreground.isfinite().flatten(1).all(dim=1)}
-        check_num_classes(logits.shape[1], classes=self._spec.classes, shape=tuple(logits.shape))
-        scores = activate(logits, spec=self._spec.output, temperature=self._spec.calibration.temperature)
-        best = scores.max(dim=1)
-        finite = best.values.isfinite().flatten(1).all(dim=1)
+            return {"foreground": to_uint8(foreground), "finite": all_finite(foreground)}
+        check_num_classes(logits.shape[1], classes=spec.classes, shape=tuple(logits.shape))
+        temperature = spec.calibration.temperature
         if self._keeps_scores:
-            return {"class_scores": to_uint8(scores), "finite": finite}
-        return {"class_map": best.indices.byte(), "score_map": to_uint8(best.values), "finite": finite}
+            scores = activate(logits, spec=spec.output, temperature=temperature)
+            return {"class_scores": to_uint8(scores), "finite": all_finite(scores)}
+        class_ids, best = best_of(logits, spec=spec.output, temperature=temperature)
+        xp = array_namespace(logits)
+        return {
+            "class_map": xp.astype(class_ids, xp.uint8),
+            "score_map": to_uint8(best),
+            "finite": all_finite(best),
+        }
 
-    def _foreground(self, logits: Tensor) -> Tensor:
+    def _foreground(self, logits: Array) -> Array:
         """Score of the foreground class, (B, h, w), from one or two planes."""
         output, temperature = self._spec.output, self._spec.calibration.temperature
-        if logits.shape[1] == 2 and output.activation == "softmax":
+        num_planes = logits.shape[1]
+        if num_planes == 2 and output.activation == "softmax":
             # The softmax of two classes is the sigmoid of their difference: one plane instead of two.
-            return ((logits[:, 1] - logits[:, 0]) / temperature).sigmoid()
-        if logits.shape[1] == 1 and output.activation == "softmax":
+            return sigmoid((logits[:, 1, ...] - logits[:, 0, ...]) / temperature)
+        if num_planes == 1 and output.activation == "softmax":
             raise ModelError(
-                "output.activation must be sigmoid or none for a model with one output plane, got softmax; correct model.yaml"
+                "output.activation must be sigmoid or none for a model with one output plane, got softmax; "
+                "correct model.yaml"
             )
-        if logits.shape[1] not in (1, 2):
-            check_num_classes(logits.shape[1], classes=self._spec.classes, shape=tuple(logits.shape))
-        return activate(logits, spec=output, temperature=temperature)[:, -1]
+        if num_planes not in (1, 2):
+            check_num_classes(num_planes, classes=self._spec.classes, shape=tuple(logits.shape))
+        return activate(logits, spec=output, temperature=temperature)[:, -1, ...]
 
     def finish(self, raw: RawOutput, placement: Placement) -> Result:
         """Join tiles, scale to the image, decide, clean, measure."""
@@ -159,9 +162,31 @@ class SegmentationTask:
         }
 
 
-def to_uint8(scores: Tensor) -> Tensor:
-    """Scores in [0, 1] times 255, rounded; what is not finite becomes 0."""
-    return (scores.nan_to_num(0.0, 0.0, 0.0).clamp(0, 1) * 255).round().byte()
+def read_planes(output: Array, *, layout: str) -> Array:
+    """A model's output as (B, K, h, w).
+
+    Raises:
+        ModelError: it has another number of axes.
+    """
+    xp = array_namespace(output)
+    if output.ndim == 3:
+        return output[:, None, ...]  # one plane without a class axis
+    if output.ndim != 4:
+        raise ModelError(
+            f"a segmentation model must give (B, K, h, w) scores, got {list(output.shape)}; set output.name, or task"
+        )
+    return xp.permute_dims(output, (0, 3, 1, 2)) if layout == "BHWC" else output
+
+
+def upsample(logits: Array, *, size_hw: tuple[int, int]) -> Array:
+    """(B, K, h, w) scores at another size, bilinear; models often give a fourth of their input's size."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    is_numpy = isinstance(logits, np.ndarray)
+    tensor = torch.from_numpy(logits) if is_numpy else logits
+    scaled = interpolate(tensor, size=size_hw, mode="bilinear", align_corners=False)
+    return scaled.numpy() if is_numpy else scaled
 
 
 def join_tiles(planes: Uint8Array, placement: Placement) -> Uint8Array:

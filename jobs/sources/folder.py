@@ -79,7 +79,8 @@ def input_prefixes(inputs: Sequence[str]) -> list[str]:
     doubles = sorted({name for name in names if names.count(name) > 1})
     if doubles:
         raise ConfigError(
-            f"must have distinct last names, got {', '.join(doubles)} more than once; rename a folder or run each alone",
+            f"must have distinct last names, got {', '.join(doubles)} more than once; rename a folder or run each "
+            "alone",
             key="input",
         )
     return [f"{name}/" for name in names]

@@ -56,7 +56,7 @@ def write_masks(folder: Path, truth: Path, index: list[dict[str, str]], *, chang
     """Store ``change(truth)`` of each image under the name that a job gives it."""
     folder.mkdir(exist_ok=True)
     for row in index:
-        mask = np.asarray(Image.open(truth / "masks" / row["mask"]))
+        mask = score.read_mask(truth / "masks" / row["mask"])
         Image.fromarray(change(mask)).save(folder / f"{row['image_id']}.png")
     return folder
 
@@ -123,11 +123,12 @@ class TestGenerate:
         assert names == {row["image_id"] for row in index}
         for row in index:
             assert Path(row["image_id"]).stem == Path(row["mask"]).stem
-            upright = ImageOps.exif_transpose(Image.open(collection / "images" / row["image_id"]))
-            mask = Image.open(collection / "masks" / row["mask"])
-            assert upright.size == mask.size == (int(row["width_px"]), int(row["height_px"]))
-            assert mask.mode == "L"
-            assert set(np.unique(np.asarray(mask))) <= {0, 1}
+            size = (int(row["width_px"]), int(row["height_px"]))
+            with Image.open(collection / "images" / row["image_id"]) as image:
+                assert ImageOps.exif_transpose(image).size == size
+            with Image.open(collection / "masks" / row["mask"]) as mask:
+                assert (mask.size, mask.mode) == (size, "L")
+                assert set(np.unique(np.asarray(mask))) <= {0, 1}
 
     def test_a_second_run_writes_the_same_bytes(self, collection, index, tmp_path):
         generate.main(["--out", str(tmp_path), "--count", str(len(index)), "--seed", "5", "--bad"])

@@ -55,7 +55,7 @@ def draw_crop(
         truth = np.pad(truth, margin, mode="reflect")
     top, left = (rng.integers(side - crop_px + 1) for side in truth.shape)
     window = np.s_[top : top + crop_px, left : left + crop_px]
-    turns, is_mirrored = rng.integers(4), rng.random() < 0.5
+    turns, is_mirrored = int(rng.integers(4)), rng.random() < 0.5
     cut = [np.rot90(array[window], turns) for array in (pixels, truth)]
     first, second = (np.flip(array, axis=1) if is_mirrored else array for array in cut)
     return first, second

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from cellgen.files import FILE_FORMATS, to_uint8
+from cellgen.files import FILE_FORMATS
 from cellgen.sample import draw_sample
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -22,7 +22,7 @@ def build_hostile_files(*, seed: int) -> dict[str, bytes]:
         "bad_cut_off.jpg": jpeg[: len(jpeg) // 2],
         "bad_empty.png": b"",
         "bad_web_page.jpg": WEB_PAGE,
-        "bad_huge.png": claim_size(encode["png8"](to_uint8(light[:8, :8]) / 255.0), side_px=HUGE_SIDE_PX),
+        "bad_huge.png": claim_size(encode["png8"](light[:8, :8]), side_px=HUGE_SIDE_PX),
     }
 
 

@@ -83,8 +83,9 @@ def stamp_cell(rng: np.random.Generator, outline: Outline, *, maps: FloatArray, 
     strength = np.float32(rng.uniform(0.6, 1.0))
     maps[0][window] += strength * inside * (np.float32(0.45) + np.float32(0.55) * dome)
     maps[1][window] += strength * np.exp(-np.square((depth - np.float32(1.5)) / np.float32(1.3)))
+    shift_y, shift_x = rng.normal(0, 0.12, 2) * outline.radius_px
     core = Outline(
-        centre_yx=tuple(c + rng.normal(0, 0.12) * outline.radius_px for c in outline.centre_yx),
+        centre_yx=(outline.centre_yx[0] + float(shift_y), outline.centre_yx[1] + float(shift_x)),
         radius_px=outline.radius_px * rng.uniform(0.32, 0.5),
         stretch=1.1,
         angle_rad=outline.angle_rad,
@@ -107,8 +108,7 @@ def draw_grain(rng: np.random.Generator, *, image_hw: tuple[int, int], grain_px:
     """Smooth noise with blobs of about ``grain_px``, standard deviation about 1."""
     coarse_hw = [max(2, int(size / grain_px)) for size in image_hw]
     coarse = rng.standard_normal(coarse_hw, dtype=np.float32)
-    grain: FloatArray = cv2.resize(coarse, image_hw[::-1], interpolation=cv2.INTER_CUBIC)
-    return grain
+    return cv2.resize(coarse, image_hw[::-1], interpolation=cv2.INTER_CUBIC).astype(np.float32, copy=False)
 
 
 def draw_debris(rng: np.random.Generator, *, image_hw: tuple[int, int]) -> FloatArray:
@@ -123,8 +123,7 @@ def draw_debris(rng: np.random.Generator, *, image_hw: tuple[int, int]) -> Float
     for _ in range(rng.poisson(0.5)):
         centre = (int(rng.random() * width), int(rng.random() * height))
         cv2.circle(debris, centre, int(rng.integers(8, 30)), rng.uniform(0.3, 0.7), 1, cv2.LINE_AA)
-    blurred: FloatArray = cv2.GaussianBlur(debris, (0, 0), 0.8)
-    return blurred
+    return cv2.GaussianBlur(debris, (0, 0), 0.8).astype(np.float32, copy=False)
 
 
 def draw_fibre(rng: np.random.Generator, *, image_hw: tuple[int, int]) -> NDArray[np.int32]:

@@ -77,7 +77,11 @@ def test_all_16_bit_values_round_to_nearest():
     np.testing.assert_array_equal(scale_to_uint8(values, depth="type_range"), expected)
 
 
-@given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=3, max_side=9), elements=st.floats(-1e6, 1e6, width=32)))
+@given(
+    hnp.arrays(
+        np.float32, hnp.array_shapes(min_dims=2, max_dims=3, max_side=9), elements=st.floats(-1e6, 1e6, width=32)
+    )
+)
 def test_image_range_keeps_order_and_uses_the_whole_range(values):
     scaled = scale_to_uint8(values, depth="image_range").ravel()
     order = np.argsort(values.ravel(), kind="stable")

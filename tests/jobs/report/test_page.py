@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import PurePosixPath
+
+import pytest
+
+from inference_core.stats.summary import Summary
+from jobs.report.facts import ErrorRow, RunFacts
+from jobs.report.page import config_lines, report_html
+
+VOID = {"meta", "rect", "link", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Tags, attributes and visible text of a page; checks that tags close in order."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(content.decode("utf-8"))
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def page_of(summary: Summary, facts: RunFacts, errors: list[ErrorRow]) -> Page:
+    return Page(report_html(summary, facts=facts, errors=errors))
+
+
+@pytest.mark.parametrize("task", ["classified", "segmented", "nothing"])
+def test_the_page_asks_nothing_of_the_network_and_runs_no_script(
+    task: str, request: pytest.FixtureRequest, facts: RunFacts, errors: list[ErrorRow]
+) -> None:
+    page = page_of(request.getfixturevalue(task), facts, errors)
+    assert not {"script", "link", "img", "iframe", "object", "a", "form"} & set(page.tags)
+    names = {name for name, _ in page.attributes}
+    assert not {name for name in names if name.startswith("on")} | names & {"src", "href", "action", "srcset"}
+    assert "url(" not in "".join(page.texts)
+    assert "@import" not in "".join(page.texts)
+    assert ("content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:") in page.attributes
+
+
+def test_names_from_outside_are_text_and_nothing_else(
+    classified: Summary, facts: RunFacts, errors: list[ErrorRow]
+) -> None:
+    content = report_html(classified, facts=facts, errors=errors)
+    assert b"<script" not in content
+    assert b"<img" not in content
+    assert "\u202e" not in content.decode()
+    page = Page(content)
+    for name in (
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(2)>",
+        "unet & <friends>",
+        "uri: s3://bucket/<b>",
+    ):
+        assert name in page.text
+    assert "=a\"b'c\\nd\\u202egpj.exe" in page.text
+
+
+def test_an_attribute_cannot_be_left(classified: Summary, facts: RunFacts) -> None:
+    page = page_of(classified, replace(facts, finished='"><b onclick="x'), [])
+    assert ("datetime", '"><b onclick="x') in page.attributes
+
+
+def test_the_ledger_is_shown_and_said_to_add_up(classified: Summary, facts: RunFacts, errors: list[ErrorRow]) -> None:
+    text = page_of(classified, facts, errors).text
+    assert "6 planned = 3 ok + 2 failed + 1 skipped" in text
+    assert "Every input ended in exactly one row." in text
+    assert "fetch_error 1" in text
+
+
+def test_a_ledger_that_does_not_add_up_says_so(classified: Summary, facts: RunFacts) -> None:
+    text = page_of(classified, replace(facts, num_planned=1008), []).text
+    assert "The sums do not add up: 1,002 inputs apart. Run the same command again." in text
+    assert "exactly one row" not in text
+
+
+def test_headline_and_stages(classified: Summary, facts: RunFacts) -> None:
+    text = page_of(classified, facts, []).text
+    assert "Images per second 0.1 4 cores" in text
+    assert "Wall time 1 min 00 s 1 attempt" in text
+    assert "Fetch takes the most: 40.0 % of the time of all stages." in text
+    assert "prepare 30.0 % 3 ms" in text
+
+
+def test_segmentation_shows_area_and_coverage(segmented: Summary, classified: Summary, facts: RunFacts) -> None:
+    text = page_of(segmented, facts, []).text
+    assert "cat 50.0 % 2 66.7 %" in text
+    assert "Coverage" in text
+    assert "Entropy" not in text
+    assert "Coverage" not in page_of(classified, facts, []).text
+
+
+def test_an_empty_run_has_a_page(nothing: Summary, facts: RunFacts) -> None:
+    none = replace(facts, num_planned=0, num_ok=0, num_failed=0, num_skipped=0, images_per_s=0.0, wall_s=0.0)
+    text = page_of(nothing, none, []).text
+    assert "0 planned = 0 ok + 0 failed + 0 skipped" in text
+    assert "No image has an answer." in text
+    assert "No times were recorded." in text
+
+
+def test_scores_that_are_not_numbers_are_pointed_out(classified: Summary, facts: RunFacts) -> None:
+    moments = dict(classified.moments)
+    moments["score"] = replace(moments["score"], num_not_finite=1234)
+    text = page_of(replace(classified, moments=moments), facts, []).text
+    assert "1,234 scores are not finite numbers and are left out." in text
+
+
+def test_more_errors_than_are_shown_are_counted(classified: Summary, facts: RunFacts) -> None:
+    rows = [ErrorRow(image_id=f"{k:05d}", uri="", status="oom", error="too big") for k in range(1500)]
+    text = page_of(classified, facts, rows).text
+    assert "The first 200 of 1,500." in text
+    assert "1,500 × too big" in text  # noqa: RUF001 the page's own sign
+    assert ("00199" in text, "00200" in text) == (True, False)
+
+
+def test_a_name_that_is_no_unicode_does_not_break_the_page(classified: Summary, facts: RunFacts) -> None:
+    row = ErrorRow(image_id="caf\udce9", uri="", status="oom", error="")
+    assert "caf\\udce9" in page_of(classified, facts, [row]).text
+
+
+def test_settings_that_yaml_does_not_know_are_shown_as_text() -> None:
+    lines = config_lines({"output": PurePosixPath("out/run"), "size_hw": (2, 3)})
+    assert lines == ["output: out/run", "size_hw:", "- 2", "- 3"]

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from inference_core.stats.class_counts import ClassCounts
+from inference_core.stats.histogram import UnitHistogram
+from inference_core.stats.summary import Summary
+from inference_core.status import STATUSES
+from jobs.report.facts import ErrorRow
+from jobs.report.page_parts import STATUS_WORDS, class_bars, error_groups, histogram_bars
+
+
+def test_every_status_is_explained() -> None:
+    assert set(STATUS_WORDS) == set(STATUSES)
+
+
+def test_no_image_has_no_bar(nothing: Summary) -> None:
+    assert class_bars(nothing) == []
+    assert error_groups([]) == []
+    assert {(bar.count, bar.height_frac) for bar in histogram_bars(UnitHistogram.empty())} == {(0, 0.0)}
+
+
+def test_classes_are_ordered_by_images(classified: Summary) -> None:
+    bars = class_bars(classified)
+    assert [(bar.row.label, bar.length_frac) for bar in bars] == [("cat", 1.0), ("<script>alert(1)</script>", 0.5)]
+
+
+def test_classes_of_segmentation_are_ordered_by_pixels(segmented: Summary) -> None:
+    bars = class_bars(segmented)
+    assert [bar.row.label for bar in bars] == ["cat", "<script>alert(1)</script>", "dog"]
+    assert bars[2].length_frac == pytest.approx(50 / 300)
+
+
+def test_at_most_thirty_classes_are_shown_and_ties_go_to_the_lower_id() -> None:
+    empty = Summary.empty(task="classification", class_names=[str(k) for k in range(40)])
+    counts = ClassCounts(images=(1,) * 40, pixels=(0,) * 40, score_totals=(0,) * 40)
+    summary = Summary(**{name: getattr(empty, name) for name in empty.__slots__} | {"classes": counts})
+    assert [bar.row.class_id for bar in class_bars(summary)] == list(range(30))
+
+
+def test_bars_carry_their_ends_and_heights() -> None:
+    bars = histogram_bars(UnitHistogram.of(np.array([0.0, 0.0, 1.0])))
+    assert (bars[0].low, bars[0].high, bars[0].height_frac) == (0.0, 1 / 64, 1.0)
+    assert (bars[63].high, bars[63].count, bars[63].height_frac) == (1.0, 1, 0.5)
+
+
+def test_errors_are_grouped_cut_and_counted_by_reason() -> None:
+    rows = [
+        ErrorRow(image_id=f"{k:04d}", uri="", status="decode_error", error=f"reason {k % 8}" if k < 299 else "unique")
+        for k in range(300)
+    ]
+    crash = ErrorRow(image_id="c", uri="", status="crashed", error="signal 11")
+    decode, crashed = error_groups([crash, *rows[::-1]])
+    assert (decode.status, decode.count, len(decode.rows), decode.rows[0].image_id) == (
+        "decode_error",
+        300,
+        200,
+        "0000",
+    )
+    assert decode.reasons == [(f"reason {k}", 38 if k < 3 else 37) for k in range(5)]
+    assert (crashed.status, crashed.count, crashed.reasons) == ("crashed", 1, [])
