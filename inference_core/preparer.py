@@ -83,6 +83,8 @@ class Preparer:
             resize_px=spec.resize_px,
             multiple_px=spec.multiple_px,
             overlap_px=spec.overlap_px,
+            long_side_rounding=spec.long_side_rounding,
+            crop_rounding=spec.crop_rounding,
         )
         check_fit_limit(placement, max_pixels=self._max_fit_pixels)
         pixels = to_gray(image.pixels) if spec.color == "gray" else image.pixels

@@ -98,6 +98,10 @@ class InputSpec(Frozen):
     resize_px: PositiveInt | None = None
     """Short side after scaling: ``shortest_side_crop`` (default: the longer of ``size_hw``), ``native`` and ``tile``
     (default: no scaling)."""
+    long_side_rounding: Literal["truncate", "nearest"] = "truncate"
+    """Of the long side where ``resize_px`` sets the short one: as torchvision and timm do, or to the nearest pixel."""
+    crop_rounding: Literal["half_even", "floor"] = "half_even"
+    """``shortest_side_crop``: of the crop's corner: as torchvision and timm do, or as transformers does."""
     multiple_px: PositiveInt = 32
     """``native``: height and width are padded up to a multiple of this."""
     overlap_px: Annotated[int, Field(ge=0)] = 0

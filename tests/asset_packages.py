@@ -12,6 +12,8 @@ MOBILENET_INPUT = {
     "fit": "shortest_side_crop",
     "size_hw": [128, 128],
     "resize_px": 146,
+    "long_side_rounding": "nearest",
+    "crop_rounding": "floor",
     "scale": 127.5,
     "mean": [1.0],
     "std": [1.0],
@@ -89,7 +91,9 @@ def retina_package(folder: Path, assets: Path) -> Path:
         "input": {
             "fit": "tile",
             "size_hw": [256, 256],
+            "resize_px": 543,  # images as wide as those of DRIVE, on which it was trained
             "overlap_px": 32,
+            "resampler": "opencv",
             "pad_mode": "reflect",
             "color": "gray",
             "filters": ["stretch_minmax", {"clahe": {"clip_limit": 2.0, "grid": [8, 8]}}, {"gamma": 1.2}],

@@ -47,8 +47,7 @@ def decode_array(array: NDArray[Any], *, policy: DecodePolicy, limits: Limits, f
         InputError: the shape, the type or the values are not an image.
     """
     check_image_shape(array.shape, limits)
-    if policy.page:
-        raise DecodeError(f"page must be less than 1 for an array, got {policy.page}; read page 0")
+    policy.check_page(1)
     return DecodedImage(pixels=array_to_rgb(array, policy), format=format_name, decoder="numpy")
 
 

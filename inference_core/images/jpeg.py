@@ -16,7 +16,7 @@ from inference_core.errors import DecodeError, UnsupportedError
 from inference_core.images.jpeg_header import JpegHeader, has_whole_scans, read_jpeg_header
 from inference_core.images.limits import Limits
 from inference_core.images.orientation import apply_orientation
-from inference_core.images.pillow_decoder import check_page, decode_with_pillow
+from inference_core.images.pillow_decoder import decode_with_pillow
 from inference_core.images.policy import DecodePolicy
 from inference_core.records import DecodedImage, Uint8Array
 
@@ -32,7 +32,7 @@ def decode_jpeg(data: bytes, *, policy: DecodePolicy, limits: Limits) -> Decoded
     """
     header = read_jpeg_header(data)
     _check_header(header, limits)
-    check_page(policy.page, header.num_images)
+    policy.check_page(header.num_images)
     pixels = _decode_fast(data, header) if policy.page == 0 else None
     if pixels is None:
         return decode_with_pillow(data, "jpeg", policy=policy, limits=limits, num_pages=header.num_images)

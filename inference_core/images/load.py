@@ -16,7 +16,7 @@ from inference_core.images.decode import decode_image
 from inference_core.images.flatten import flatten_to_rgb
 from inference_core.images.limits import Limits
 from inference_core.images.orientation import apply_orientation
-from inference_core.images.pillow_decoder import check_page, load_page, orientation_of
+from inference_core.images.pillow_decoder import load_page, orientation_of
 from inference_core.images.policy import DecodePolicy
 from inference_core.records import DecodedImage
 from inference_core.storage import read_bytes
@@ -72,8 +72,8 @@ def _fetch(uri: str, limits: Limits) -> bytes:
 
 
 def _decode_pillow_image(image: Image.Image, policy: DecodePolicy, limits: Limits) -> DecodedImage:
-    check_page(policy.page, 1)
-    load_page(image, 0, 1, limits)
+    policy.check_page(1)
+    load_page(image, 0, limits)
     orientation = orientation_of(image)
     pixels = flatten_to_rgb(image, policy)
     return DecodedImage(

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from inference_core.errors import DecodeError
 from inference_core.images.canvas_size import read_canvas
 from inference_core.images.exif import read_orientation
 from inference_core.images.flatten import flatten_to_rgb
@@ -52,7 +51,8 @@ def decode_with_pillow(
         if num_pages is None:
             num_pages = canvas.num_frames if canvas and format_name == "gif" else getattr(image, "n_frames", 1)
         limits.check_frames(num_pages)
-        load_page(image, policy.page, num_pages, limits)
+        policy.check_page(num_pages)
+        load_page(image, policy.page, limits)
         pixels = flatten_to_rgb(image, policy)
         orientation = orientation_of(image)
     return DecodedImage(
@@ -65,24 +65,12 @@ def decode_with_pillow(
     )
 
 
-def load_page(image: Image.Image, page: int, num_pages: int, limits: Limits) -> None:
-    """Read the pixels of one page of an opened image.
-
-    Raises:
-        DecodeError: there is no such page.
-        TooLargeError: the page is over the limits.
-    """
-    check_page(page, num_pages)
+def load_page(image: Image.Image, page: int, limits: Limits) -> None:
+    """Read the pixels of one page of an opened image; TooLargeError where it is over the limits."""
     if page:
         image.seek(page)
     limits.check_size(width=image.width, height=image.height)
     image.load()
-
-
-def check_page(page: int, num_pages: int) -> None:
-    """Raise DecodeError unless the file has the page."""
-    if page >= num_pages:
-        raise DecodeError(f"page must be less than {num_pages}, got {page}; this file has {num_pages}")
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_type_hints
 
-from inference_core.errors import ConfigError
+from inference_core.errors import ConfigError, DecodeError
 
 Alpha = Literal["white", "black", "drop"]
 Cmyk = Literal["profile", "naive"]
@@ -47,3 +47,8 @@ class DecodePolicy:
                 raise ConfigError(f"{field.name} must be one of {', '.join(choices)}, got {value!r}")
         if self.page < 0:
             raise ConfigError(f"page must be at least 0, got {self.page}; pages count from 0")
+
+    def check_page(self, num_pages: int) -> None:
+        """Raise DecodeError unless a file of ``num_pages`` has the page."""
+        if self.page >= num_pages:
+            raise DecodeError(f"page must be less than {num_pages}, got {self.page}; this image has {num_pages}")

@@ -14,18 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from inference_core.errors import DecodeError, UnsupportedError
+from inference_core.errors import UnsupportedError
 from inference_core.images.array_pixels import array_to_rgb
 from inference_core.images.flatten import flatten_to_rgb
 from inference_core.images.limits import Limits
 from inference_core.images.orientation import apply_orientation, undo_orientation
-from inference_core.images.pillow_decoder import check_page, load_page
+from inference_core.images.pillow_decoder import load_page
 from inference_core.images.policy import DecodePolicy
 from inference_core.images.tiff_header import TiffPage, read_tiff_page
 from inference_core.images.tiff_segments import TIFFFILE_COMPRESSIONS, read_samples
 from inference_core.records import DecodedImage, Uint8Array
 
 _WHITE_IS_ZERO = 0
+_GRAY_OR_RGB = (0, 1, 2)  # photometric interpretations
 _ASSOCIATED_ALPHA = 1
 _UNSIGNED = 1
 _PILLOW_GRAY = frozenset({(12, _UNSIGNED), (16, _UNSIGNED)})  # bits and sample format
@@ -48,10 +49,7 @@ def decode_tiff(data: bytes, *, policy: DecodePolicy, limits: Limits) -> Decoded
     Raises:
         InputError: see ``decode_image``.
     """
-    page, num_pages = read_tiff_page(data, policy.page, limits)
-    check_page(policy.page, num_pages)
-    if page is None:
-        raise DecodeError(f"page must be less than {num_pages}, got {policy.page}; read an earlier page")
+    page, num_pages = read_tiff_page(data, policy, limits)
     if page.compression not in _PILLOW_COMPRESSIONS:
         name = _COMPRESSION_NAMES.get(page.compression, "unknown")
         raise UnsupportedError(
@@ -63,7 +61,11 @@ def decode_tiff(data: bytes, *, policy: DecodePolicy, limits: Limits) -> Decoded
 
 def _needs_tifffile(page: TiffPage) -> bool:
     bits = max(page.bits)
-    if bits <= 8 or (page.num_samples == 1 and (bits, page.sample_format) in _PILLOW_GRAY):
+    if (
+        bits <= 8
+        or page.photometric not in _GRAY_OR_RGB
+        or (page.num_samples == 1 and (bits, page.sample_format) in _PILLOW_GRAY)
+    ):
         return False
     if page.compression in TIFFFILE_COMPRESSIONS:
         return True
@@ -96,7 +98,7 @@ def _decode_with_pillow(
     data: bytes, page: TiffPage, num_pages: int, policy: DecodePolicy, limits: Limits
 ) -> DecodedImage:
     with TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:
-        load_page(image, policy.page, num_pages, limits)
+        load_page(image, policy.page, limits)
         pixels = _flatten(image, page, policy)
     return DecodedImage(  # Pillow has turned it upright while loading
         pixels=pixels if policy.apply_orientation else undo_orientation(pixels, page.orientation),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from inference_core.errors import DecodeError
 from inference_core.images.exif import valid_orientation
 from inference_core.images.limits import Limits
+from inference_core.images.policy import DecodePolicy
 
 _TYPE_FORMATS = {1: "B", 3: "H", 4: "L", 16: "Q"}  # BYTE, SHORT, LONG, LONG8
 _TAGS = {
@@ -76,24 +77,23 @@ class _Layout:
     entry_bytes: int
 
 
-def read_tiff_page(data: bytes, page: int, limits: Limits) -> tuple[TiffPage | None, int]:
-    """The header of one page and the number of pages.
+def read_tiff_page(data: bytes, policy: DecodePolicy, limits: Limits) -> tuple[TiffPage, int]:
+    """The header of the page that the policy names and the number of pages.
 
     Returns:
-        The page, None where the file has fewer, and how many there are. A broken chain of pages counts as far as
+        The page and how many there are. A broken chain of pages counts as far as
         it can be followed.
 
     Raises:
         TooLargeError: more pages than ``max_frames``, or the page is over a size limit.
-        DecodeError: there is no page at all, or this one states no size.
+        DecodeError: there is no page at all or not this one, or it states no size.
     """
     layout, first = _read_layout(data)
     offsets = _page_offsets(data, layout, first, limits)
     if not offsets:
         raise DecodeError("tiff must have a page, got a header that leads to none; replace the file")
-    if page >= len(offsets):
-        return None, len(offsets)
-    header = _build_page(_read_tags(data, layout, offsets[page]), is_big_endian=layout.order == ">")
+    policy.check_page(len(offsets))
+    header = _build_page(_read_tags(data, layout, offsets[policy.page]), is_big_endian=layout.order == ">")
     limits.check_size(width=header.width, height=header.height)
     return header, len(offsets)
 
@@ -135,7 +135,8 @@ def _read_tags(data: bytes, layout: _Layout, offset: int) -> Tags:
     tags: Tags = {}
     (count,) = struct.unpack_from(layout.order + layout.count_format, data, offset)
     start = offset + struct.calcsize("=" + layout.count_format)
-    for entry in range(start, start + min(count, _MAX_ENTRIES) * layout.entry_bytes, layout.entry_bytes):
+    num_entries = min(count, _MAX_ENTRIES, max(0, len(data) - start) // layout.entry_bytes)
+    for entry in range(start, start + num_entries * layout.entry_bytes, layout.entry_bytes):
         try:
             name, values = _read_entry(data, layout, entry)
         except _BROKEN:

@@ -60,10 +60,6 @@ def _check_samples(page: TiffPage) -> None:
     if len(bits) != 1 or page.bits[0] not in _SAMPLE_BITS or page.sample_format not in (1, 2, 3):
         found = f"{'/'.join(map(str, page.bits[:_MAX_SAMPLES]))} bits of format {page.sample_format}"
         raise UnsupportedError(f"tiff samples must be 8, 16, 32 or 64 bits of one number type, got {found}; convert it")
-    if page.num_samples > 1 and page.photometric != 2:
-        raise UnsupportedError(
-            f"deep tiff of several samples must be RGB, got photometric {page.photometric}; convert it"
-        )
 
 
 def _check_segments(data: bytes, page: TiffPage) -> None:

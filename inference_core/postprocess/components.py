@@ -36,8 +36,8 @@ def remove_small_components(mask: Uint8Array, *, min_area_px: int, background: i
     for class_id in foreground_classes(mask, background=background):
         member = (mask == class_id).view(np.uint8)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(member, connectivity=8)
-        is_small = stats[:, cv2.CC_STAT_AREA] < min_area_px  # (components + 1,), 0 is everything else
-        is_small[0] = False
+        # (components + 1,). Label 0 is all other pixels: where they are too few, their own components are too.
+        is_small = stats[:, cv2.CC_STAT_AREA] < min_area_px
         if is_small.any():
             cleaned[is_small[labels]] = background
     return cleaned

@@ -88,7 +88,7 @@ def fill_class_holes(mask: Uint8Array, *, background: int = 0) -> Uint8Array:
         is_hole = np.ones(num_labels, bool)
         for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
             is_hole[edge] = False
-        is_hole[0] = False  # the class itself
+        is_hole[0] = False  # the class itself; most masks have no other label left and are done
         if is_hole.any():
             filled[is_hole[labels] & (filled == background)] = class_id
     return filled

@@ -30,8 +30,7 @@ def apply_threshold(scores: Uint8Array, *, threshold: float | Literal["otsu"]) -
         return (scores > otsu_level(scores)).view(np.uint8)
     if not 0 <= threshold <= 1:
         raise ConfigError(f"threshold must be in [0, 1] or 'otsu', got {threshold}; correct it")
-    # The decimal threshold 0.6 is 152.99999999999997 / 255 in binary: take off what rounding put on.
-    level = math.ceil(threshold * 255 - 1e-9)
+    level = math.ceil(threshold * 255)
     return (scores >= level).view(np.uint8)
 
 

@@ -10,6 +10,11 @@ from inference_core.records import Placement
 
 Fit = Literal["letterbox", "stretch", "shortest_side_crop", "tile", "native"]
 
+LongSideRounding = Literal["truncate", "nearest"]
+"""How the long side is rounded when the short side is scaled: as torchvision, timm and transformers, or to nearest."""
+CropRounding = Literal["half_even", "floor"]
+"""How an odd rest is split around a centre crop: as torchvision and timm, or as transformers and most NumPy code."""
+
 MAX_TILES = 65_536
 """Tiles of one image; more would make the plan itself large. 256 px tiles at half overlap reach it at 1 gigapixel."""
 
@@ -22,6 +27,8 @@ def plan_fit(
     resize_px: int | None = None,
     multiple_px: int = 1,
     overlap_px: int = 0,
+    long_side_rounding: LongSideRounding = "truncate",
+    crop_rounding: CropRounding = "half_even",
 ) -> Placement:
     """Scale, offset, canvas and tiles for an image of a given size.
 
@@ -35,6 +42,8 @@ def plan_fit(
             the crop is always full), ``native`` and ``tile`` (None: no scaling).
         multiple_px: height and width become multiples of it. Used by ``native`` only.
         overlap_px: least overlap of neighbouring tiles, up to half a tile. Used by ``tile`` only.
+        long_side_rounding: of the long side, where the short side is scaled to ``resize_px``.
+        crop_rounding: of the crop's corner, for ``shortest_side_crop``.
 
     Raises:
         ConfigError: an option is out of range.
@@ -45,8 +54,11 @@ def plan_fit(
         raise ShapeError(f"image_hw must be at least 1 x 1, got {list(image_hw)}")
     if resize_px is not None and resize_px < 1:
         raise ConfigError(f"resize_px must be at least 1, got {resize_px}; give the short side in pixels")
+    scaled_hw = image_hw
+    if resize_px is not None and fit in ("native", "tile", "shortest_side_crop"):
+        scaled_hw = scale_short_side(image_hw, short_px=resize_px, rounding=long_side_rounding)
     if fit == "native":
-        return _plan_native(image_hw, multiple_px=multiple_px, resize_px=resize_px)
+        return _plan_native(image_hw, scaled_hw=scaled_hw, multiple_px=multiple_px)
     if size_hw is None or min(size_hw) < 1:
         raise ConfigError(
             f"size_hw must be two sizes of at least 1 with fit {fit}, got {size_hw}; give [height, width]"
@@ -56,9 +68,15 @@ def plan_fit(
     if fit == "stretch":
         return _one_tile(image_hw, scaled_hw=size_hw, canvas_hw=size_hw, offset_yx=(0, 0))
     if fit == "shortest_side_crop":
-        return _plan_shortest_side_crop(image_hw, size_hw=size_hw, resize_px=resize_px or max(size_hw))
+        if resize_px is None:
+            scaled_hw = scale_short_side(image_hw, short_px=max(size_hw), rounding=long_side_rounding)
+        offset_yx = (
+            _crop_offset(scaled_hw[0], size_hw[0], rounding=crop_rounding),
+            _crop_offset(scaled_hw[1], size_hw[1], rounding=crop_rounding),
+        )
+        return _one_tile(image_hw, scaled_hw=scaled_hw, canvas_hw=size_hw, offset_yx=offset_yx)
     if fit == "tile":
-        return _plan_tile(image_hw, tile_hw=size_hw, overlap_px=overlap_px, resize_px=resize_px)
+        return _plan_tile(image_hw, scaled_hw=scaled_hw, tile_hw=size_hw, overlap_px=overlap_px)
     raise ConfigError(
         f"fit must be letterbox, stretch, shortest_side_crop, tile or native, got {fit!r}; correct the name"
     )
@@ -86,25 +104,24 @@ def check_fit_limit(placement: Placement, *, max_pixels: int) -> None:
         )
 
 
-def scale_short_side(image_hw: tuple[int, int], *, short_px: int) -> tuple[int, int]:
-    """Size with the short side scaled to ``short_px`` and the long one truncated, as torchvision's ``Resize(int)``."""
+def scale_short_side(
+    image_hw: tuple[int, int], *, short_px: int, rounding: LongSideRounding = "truncate"
+) -> tuple[int, int]:
+    """Size of an image whose short side becomes ``short_px``."""
     short, long = min(image_hw), max(image_hw)
-    scaled_long = int(short_px * long / short)
+    exact = short_px * long / short
+    scaled_long = int(exact) if rounding == "truncate" else round(exact)
     return (short_px, scaled_long) if image_hw[0] <= image_hw[1] else (scaled_long, short_px)
 
 
-def tile_starts(length: int, *, tile: int, overlap: int) -> tuple[int, ...]:
-    """First pixels of the fewest tiles that cover ``length`` and overlap by at least ``overlap``.
+def count_tiles(length: int, *, tile: int, overlap: int) -> int:
+    """The fewest tiles that cover ``length``, at least one tile long, and overlap by at least ``overlap``."""
+    return 1 + -(-(length - tile) // (tile - overlap))
 
-    They are spread evenly from edge to edge: no tile leaves the canvas, and the overlaps differ by at most 1.
-    """
-    span = length - tile
-    if span == 0:
-        return (0,)
-    num_steps = -(-span // (tile - overlap))
-    if num_steps >= MAX_TILES:
-        raise TooLargeError(_too_many_tiles(num_steps + 1))
-    return tuple(index * span // num_steps for index in range(num_steps + 1))
+
+def tile_starts(length: int, *, tile: int, num_tiles: int) -> tuple[int, ...]:
+    """First pixels of tiles spread evenly from edge to edge: none leaves ``length``, overlaps differ by at most 1."""
+    return tuple(index * (length - tile) // max(1, num_tiles - 1) for index in range(num_tiles))
 
 
 def _plan_letterbox(image_hw: tuple[int, int], *, size_hw: tuple[int, int]) -> Placement:
@@ -116,38 +133,37 @@ def _plan_letterbox(image_hw: tuple[int, int], *, size_hw: tuple[int, int]) -> P
     return _one_tile(image_hw, scaled_hw=(height, width), canvas_hw=size_hw, offset_yx=offset_yx)
 
 
-def _plan_shortest_side_crop(image_hw: tuple[int, int], *, size_hw: tuple[int, int], resize_px: int) -> Placement:
-    scaled_hw = scale_short_side(image_hw, short_px=resize_px)
-    offset_yx = (_crop_offset(scaled_hw[0], size_hw[0]), _crop_offset(scaled_hw[1], size_hw[1]))
-    return _one_tile(image_hw, scaled_hw=scaled_hw, canvas_hw=size_hw, offset_yx=offset_yx)
+def _crop_offset(length: int, crop: int, *, rounding: CropRounding) -> int:
+    """Canvas position of the image's edge: an odd rest goes as asked where it cuts, to the end where it pads."""
+    if crop > length:
+        return (crop - length) // 2
+    return -((length - crop) // 2 if rounding == "floor" else round((length - crop) / 2.0))
 
 
-def _crop_offset(length: int, crop: int) -> int:
-    """As torchvision's ``CenterCrop``: half to even where it cuts, down where it pads."""
-    return (crop - length) // 2 if crop > length else -round((length - crop) / 2.0)
-
-
-def _plan_native(image_hw: tuple[int, int], *, multiple_px: int, resize_px: int | None) -> Placement:
+def _plan_native(image_hw: tuple[int, int], *, scaled_hw: tuple[int, int], multiple_px: int) -> Placement:
     if multiple_px < 1:
         raise ConfigError(f"multiple_px must be at least 1, got {multiple_px}; 1 pads nothing")
-    scaled_hw = image_hw if resize_px is None else scale_short_side(image_hw, short_px=resize_px)
     height, width = (-(-side // multiple_px) * multiple_px for side in scaled_hw)
     return _one_tile(image_hw, scaled_hw=scaled_hw, canvas_hw=(height, width), offset_yx=(0, 0))
 
 
 def _plan_tile(
-    image_hw: tuple[int, int], *, tile_hw: tuple[int, int], overlap_px: int, resize_px: int | None
+    image_hw: tuple[int, int], *, scaled_hw: tuple[int, int], tile_hw: tuple[int, int], overlap_px: int
 ) -> Placement:
     if not 0 <= overlap_px <= min(tile_hw) // 2:
         raise ConfigError(
             f"overlap_px must be 0 to {min(tile_hw) // 2}, half a tile's short side, got {overlap_px}; lower it"
         )
-    scaled_hw = image_hw if resize_px is None else scale_short_side(image_hw, short_px=resize_px)
     canvas_hw = (max(scaled_hw[0], tile_hw[0]), max(scaled_hw[1], tile_hw[1]))
-    ys = tile_starts(canvas_hw[0], tile=tile_hw[0], overlap=overlap_px)
-    xs = tile_starts(canvas_hw[1], tile=tile_hw[1], overlap=overlap_px)
-    if len(ys) * len(xs) > MAX_TILES:
-        raise TooLargeError(_too_many_tiles(len(ys) * len(xs)))
+    rows, columns = (
+        count_tiles(length, tile=tile, overlap=overlap_px) for length, tile in zip(canvas_hw, tile_hw, strict=True)
+    )
+    if rows * columns > MAX_TILES:
+        raise TooLargeError(
+            f"tiles of one image must be at most {MAX_TILES}, got {rows * columns}; use larger tiles or less overlap"
+        )
+    ys = tile_starts(canvas_hw[0], tile=tile_hw[0], num_tiles=rows)
+    xs = tile_starts(canvas_hw[1], tile=tile_hw[1], num_tiles=columns)
     return Placement(
         image_hw=image_hw,
         scaled_hw=scaled_hw,
@@ -173,10 +189,6 @@ def _one_tile(
         tile_hw=canvas_hw,
         tile_origins_yx=((0, 0),),
     )
-
-
-def _too_many_tiles(num_tiles: int) -> str:
-    return f"tiles of one image must be at most {MAX_TILES}, got {num_tiles}; use larger tiles or less overlap"
 
 
 def _by(size_hw: tuple[int, int]) -> str:

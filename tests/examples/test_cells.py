@@ -22,7 +22,7 @@ from cellgen.outline import draw_outline, measure_depth
 from cellgen.sample import IMAGE_SIZES_HW, draw_sample
 from cellgen.scene import draw_scene
 from cellgen.styles import STYLES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -105,6 +105,7 @@ class TestDrawing:
             assert ndimage.label(scene.truth)[1] <= scene.num_cells
             assert scene.truth.any() == (scene.num_cells > 0)
 
+    @settings(deadline=None)
     @given(seed=st.integers(0, 10_000), radius_px=st.floats(2, 40))
     def test_an_outline_stays_within_its_reach_and_holds_its_centre(self, seed, radius_px):
         outline = draw_outline(np.random.default_rng(seed), centre_yx=(100.0, 100.0), radius_px=radius_px)
@@ -167,8 +168,11 @@ class TestFiles:
             return
         decoded = np.asarray(image.convert("L" if gray else "RGB"))
         if file_format.name.startswith("jpeg"):
-            # Quality 92 over shot noise; a shifted or turned image would be off by far more.
-            assert np.abs(decoded.astype(int) - to_uint8(light)).mean() < 6
+            # JPEG drops noise and fine colour, so smooth shapes are compared; half a grey level is its rounding.
+            smooth, expected = (
+                ndimage.gaussian_filter(a.astype(float), 3, axes=(0, 1)) for a in (decoded, to_uint8(light))
+            )
+            assert np.abs(smooth - expected).mean() < 0.5
         else:
             np.testing.assert_array_equal(decoded, to_uint8(light))
 
@@ -218,7 +222,7 @@ class TestScore:
         (masks / f"{index[3]['image_id']}.png").unlink()
         score.main(["--truth", str(collection), "--predicted", str(masks)])
         text = capsys.readouterr().out
-        assert f"{index[3]['image_id']}          0.0000  no mask" in text
+        assert any(line.split() == [index[3]["image_id"], "0.0000", "no", "mask"] for line in text.splitlines())
         assert f"mean IoU {1 - 1 / len(index):.4f} over {len(index)} images, 1 without a mask" in text
 
     def test_another_naming_rule_finds_the_truth_in_its_own_folder(self, collection, capsys):
@@ -244,6 +248,7 @@ class TestScore:
 
 class TestIou:
     @given(arrays(np.uint8, (2, 5, 7), elements=st.integers(0, 1)))
+    @settings(deadline=None)  # the first call imports much of scikit-learn
     def test_it_is_the_jaccard_score(self, masks):
         if masks.any():
             assert measure_iou(*masks) == pytest.approx(jaccard_score(masks[1].ravel(), masks[0].ravel()), abs=1e-12)

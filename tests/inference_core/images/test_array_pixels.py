@@ -72,5 +72,5 @@ def test_arrays_that_are_no_image(array, error, message):
 def test_limits_and_page():
     with pytest.raises(TooLargeError, match="max_pixels"):
         decode(np.zeros((3, 4)), limits=Limits(max_pixels=11))
-    with pytest.raises(DecodeError, match="page must be less than 1 for an array, got 2"):
+    with pytest.raises(DecodeError, match="page must be less than 1, got 2"):
         decode(np.zeros((3, 4)), page=2)

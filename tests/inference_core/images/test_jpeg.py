@@ -133,7 +133,7 @@ def test_frames_of_a_multi_picture_file(scene, encode):
     pages = [decode_image(data, policy=DecodePolicy(page=page)) for page in (0, 1)]
     assert [(page.decoder, page.page, page.num_pages) for page in pages] == [("opencv", 0, 2), ("pillow", 1, 2)]
     assert abs(pages[1].pixels.astype(int) - [255, 0, 0]).max() <= 2
-    with pytest.raises(DecodeError, match="page must be less than 2, got 2; this file has 2"):
+    with pytest.raises(DecodeError, match="page must be less than 2, got 2; this image has 2"):
         decode_image(data, policy=DecodePolicy(page=2))
     with pytest.raises(TooLargeError, match="number of frames must be at most 1, got 2"):
         decode_image(data, limits=Limits(max_frames=1))

@@ -42,7 +42,7 @@ def test_frames_of_animations(encode, name):
         decoded = decode_image(data, policy=DecodePolicy(page=page))
         assert (decoded.page, decoded.num_pages) == (page, 3)
         assert np.abs(decoded.pixels.astype(int) - np.asarray(frame)).max() <= 3
-    with pytest.raises(DecodeError, match="page must be less than 3, got 3; this file has 3"):
+    with pytest.raises(DecodeError, match="page must be less than 3, got 3; this image has 3"):
         decode_image(data, policy=DecodePolicy(page=3))
     with pytest.raises(TooLargeError, match="number of frames must be at most 2, got 3; raise max_frames"):
         decode_image(data, limits=Limits(max_frames=2))

@@ -90,6 +90,13 @@ def test_both_kinds_of_alpha(dtype, alpha):
     assert np.abs(pixels[0, 0].astype(int) - [255, 127, 127]).max() <= 1
 
 
+def test_deep_cmyk_goes_to_pillow():
+    array = np.zeros((2, 2, 4), np.uint16)
+    array[..., 0] = 65535
+    decoded = decode_image(written(array, photometric="separated"))
+    assert (decoded.decoder, decoded.pixels[0, 0].tolist()) == ("pillow", [0, 255, 255])
+
+
 @pytest.mark.parametrize("compression", [None, "zlib"])
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 def test_signed_values_need_the_image_range(byteorder, compression):
@@ -115,7 +122,7 @@ def test_orientation_is_applied_once_by_either_decoder(dtype, orientation):
 
 
 def test_a_missing_page_is_named():
-    with pytest.raises(DecodeError, match="page must be less than 1, got 4; this file has 1"):
+    with pytest.raises(DecodeError, match="page must be less than 1, got 4; this image has 1"):
         decode_image(written(np.zeros((2, 2), np.uint8)), policy=DecodePolicy(page=4))
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from inference_core.errors import DecodeError, InputError, TooLargeError
 from inference_core.images.limits import Limits
+from inference_core.images.policy import DecodePolicy
 from inference_core.images.tiff_header import read_tiff_page
 
 
@@ -42,7 +43,7 @@ def written(array: np.ndarray, **options) -> bytes:
 )
 def test_equals_tifffile(byteorder, bigtiff, shape, dtype, options):
     data = written(np.zeros(shape, dtype), byteorder=byteorder, bigtiff=bigtiff, **options)
-    page, num_pages = read_tiff_page(data, 0, Limits())
+    page, num_pages = read_tiff_page(data, DecodePolicy(), Limits())
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         theirs = file.pages[0]
         assert num_pages == len(file.pages) == 1
@@ -60,10 +61,11 @@ def test_equals_tifffile(byteorder, bigtiff, shape, dtype, options):
 
 def test_pages_are_counted_and_chosen():
     data = written(np.zeros((5, 4, 3), np.uint8), pages=True)
-    assert read_tiff_page(data, 4, Limits())[1] == 5
-    assert read_tiff_page(data, 5, Limits()) == (None, 5)
+    assert read_tiff_page(data, DecodePolicy(page=4), Limits())[1] == 5
+    with pytest.raises(DecodeError, match="page must be less than 5, got 5; this image has 5"):
+        read_tiff_page(data, DecodePolicy(page=5), Limits())
     with pytest.raises(TooLargeError, match="number of frames must be at most 4, got 5"):
-        read_tiff_page(data, 0, Limits(max_frames=4))
+        read_tiff_page(data, DecodePolicy(), Limits(max_frames=4))
 
 
 def ifd(entries: list[tuple[int, int, int, int]], following: int = 0) -> bytes:
@@ -76,7 +78,7 @@ def ifd(entries: list[tuple[int, int, int, int]], following: int = 0) -> bytes:
 
 def test_a_chain_that_loops_ends():
     data = b"II*\0\x08\0\0\0" + ifd([(256, 4, 1, 5), (257, 4, 1, 6)], following=8)
-    page, num_pages = read_tiff_page(data, 0, Limits())
+    page, num_pages = read_tiff_page(data, DecodePolicy(), Limits())
     assert (page.width, page.height, num_pages) == (5, 6, 1)
 
 
@@ -94,13 +96,13 @@ def test_a_chain_that_loops_ends():
 )
 def test_broken_directories(data, message):
     with pytest.raises(DecodeError, match=message):
-        read_tiff_page(data, 0, Limits())
+        read_tiff_page(data, DecodePolicy(), Limits())
 
 
 def test_a_bomb_is_refused_by_its_directory():
     data = b"II*\0\x08\0\0\0" + ifd([(256, 4, 1, 60_000), (257, 4, 1, 60_000)])
     with pytest.raises(TooLargeError, match="pixels of 60000x60000"):
-        read_tiff_page(data, 0, Limits())
+        read_tiff_page(data, DecodePolicy(), Limits())
 
 
 @settings(max_examples=200)
@@ -110,7 +112,7 @@ def test_a_bomb_is_refused_by_its_directory():
 )
 def test_any_bytes_give_a_page_or_an_input_error(tail, head):
     try:
-        page, num_pages = read_tiff_page(head + tail, 0, Limits())
+        page, num_pages = read_tiff_page(head + tail, DecodePolicy(), Limits())
     except InputError:
         return
     assert num_pages >= 1

@@ -100,6 +100,14 @@ def test_other_classes_inside_a_hole_stay() -> None:
     assert (filled == 1).sum() == 24
 
 
+@pytest.mark.parametrize(("outer", "inner"), [(1, 2), (2, 1)])
+def test_a_hole_inside_two_rings_goes_to_the_lower_class(outer: int, inner: int) -> None:
+    mask = np.full((7, 7), outer, np.uint8)
+    mask[1:6, 1:6] = inner
+    mask[2:5, 2:5] = 0
+    assert np.all(fill_class_holes(mask)[2:5, 2:5] == 1)
+
+
 @pytest.mark.parametrize("diameter_px", [0, -3, 2, 4])
 def test_an_even_or_empty_disc_is_refused(diameter_px: int) -> None:
     mask = np.zeros((3, 3), np.uint8)

@@ -27,6 +27,14 @@ def test_least_level_of_the_foreground(threshold: float, least: int) -> None:
     assert np.flatnonzero(apply_threshold(levels, threshold=threshold))[0] == least
 
 
+@pytest.mark.parametrize("scale", [255, 1000])
+def test_binary_rounding_of_the_threshold_moves_no_level(scale: int) -> None:
+    levels = np.arange(256, dtype=np.uint8)[None]
+    for numerator in range(scale + 1):
+        num_background = int((apply_threshold(levels, threshold=numerator / scale) == 0).sum())
+        assert num_background == -(-numerator * 255 // scale), numerator
+
+
 @given(scores=SCORES)
 def test_otsu_is_as_good_as_skimage_and_opencv(scores: np.ndarray) -> None:
     level = otsu_level(scores)

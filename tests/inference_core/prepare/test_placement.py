@@ -27,10 +27,10 @@ def placements(draw: st.DrawFn, *, max_side: int) -> Placement:
     return plan_fit(
         (draw(sides), draw(sides)),
         fit=draw(st.sampled_from(FITS)),
-        size_hw=(draw(st.integers(4, 64)), draw(st.integers(4, 64))),
+        size_hw=(draw(st.integers(24, 64)), draw(st.integers(24, 64))),
         resize_px=draw(st.none() | st.integers(1, 64)),
         multiple_px=draw(st.integers(1, 32)),
-        overlap_px=draw(st.integers(0, 2)),
+        overlap_px=draw(st.integers(0, 6)),
     )
 
 
