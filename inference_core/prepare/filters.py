@@ -84,11 +84,10 @@ def equalize_adaptive(pixels: Uint8Array, *, clip_limit: float, grid_hw: tuple[i
             "correct the filter"
         )
     clahe = cv2.createCLAHE(clipLimit=clip_limit, tileGridSize=(grid_hw[1], grid_hw[0]))
-    source = np.ascontiguousarray(pixels)
     if pixels.shape[2] == 1:
-        return np.asarray(clahe.apply(source[..., 0]), np.uint8)[..., None]
-    luma_chroma = cv2.cvtColor(source, cv2.COLOR_RGB2YCrCb)
-    luma_chroma[..., 0] = clahe.apply(np.ascontiguousarray(luma_chroma[..., 0]))
+        return np.asarray(clahe.apply(pixels[..., 0]), np.uint8)[..., None]
+    luma_chroma = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb)
+    luma_chroma[..., 0] = clahe.apply(luma_chroma[..., 0])
     return np.asarray(cv2.cvtColor(luma_chroma, cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
@@ -107,4 +106,4 @@ def adjust_gamma(pixels: Uint8Array, *, gamma: float) -> Uint8Array:
 
 
 def _look_up(pixels: Uint8Array, table: Uint8Array) -> Uint8Array:
-    return np.asarray(cv2.LUT(np.ascontiguousarray(pixels), table), np.uint8).reshape(pixels.shape)
+    return np.asarray(cv2.LUT(pixels, table), np.uint8).reshape(pixels.shape)

@@ -75,9 +75,8 @@ def _pad(window: Uint8Array, placement: Placement, *, pad_mode: PadMode, pad_val
         return window
     top, left = (max(0, offset) for offset in placement.offset_yx)
     bottom, right = placement.canvas_hw[0] - top - height, placement.canvas_hw[1] - left - width
-    source = np.ascontiguousarray(window)
     value = (pad_value, pad_value, pad_value)
-    padded = cv2.copyMakeBorder(source, top, bottom, left, right, BORDER_FLAGS[pad_mode], value=value)
+    padded = cv2.copyMakeBorder(window, top, bottom, left, right, BORDER_FLAGS[pad_mode], value=value)
     return np.asarray(padded, np.uint8).reshape(*placement.canvas_hw, channels)  # OpenCV drops a single channel
 
 

@@ -126,7 +126,7 @@ def _scaled_plane(plane: NDArray[MapValue], placement: Placement) -> NDArray[Map
     """The canvas as a map of the whole scaled image: without padding, with what was cropped."""
     (above, before), (height, width) = visible_window(placement)
     top, left = (max(0, offset) for offset in placement.offset_yx)
-    window = np.ascontiguousarray(plane[top : top + height, left : left + width])
+    window = plane[top : top + height, left : left + width]
     below, after = placement.scaled_hw[0] - above - height, placement.scaled_hw[1] - before - width
     if not (above or below or before or after):
         return window

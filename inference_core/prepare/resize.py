@@ -148,9 +148,7 @@ def _resize_pillow_box(
     height, width, channels = pixels.shape
     scale_y, scale_x = height / scaled_hw[0], width / scaled_hw[1]
     (top, left), (window_height, window_width) = window_yx, window_hw
-    right = min(width, (left + window_width) * scale_x)
-    bottom = min(height, (top + window_height) * scale_y)
-    box = (left * scale_x, top * scale_y, right, bottom)
+    box = (left * scale_x, top * scale_y, (left + window_width) * scale_x, (top + window_height) * scale_y)
     image = _to_pillow(pixels).resize((window_width, window_height), PILLOW_FILTERS[interpolation], box=box)
     return np.asarray(image).reshape(*window_hw, channels)
 
@@ -160,8 +158,7 @@ def _to_pillow(pixels: Uint8Array) -> Image.Image:
 
 
 def _resize_opencv(pixels: Uint8Array, size_hw: tuple[int, int], interpolation: str) -> Uint8Array:
-    source = np.ascontiguousarray(pixels)
-    scaled = cv2.resize(source, (size_hw[1], size_hw[0]), interpolation=OPENCV_FLAGS[interpolation])
+    scaled = cv2.resize(pixels, (size_hw[1], size_hw[0]), interpolation=OPENCV_FLAGS[interpolation])
     return np.asarray(scaled, np.uint8).reshape(*size_hw, pixels.shape[2])  # OpenCV drops a single channel
 
 

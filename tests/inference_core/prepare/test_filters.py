@@ -102,6 +102,15 @@ def test_gamma_above_1_is_brighter() -> None:
     assert adjust_gamma(levels, gamma=2.0)[0, 0, 0] > 100 > adjust_gamma(levels, gamma=0.5)[0, 0, 0]
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_strided_pixels_give_the_same(channels: int) -> None:
+    mirrored = noise(20, 30, channels, low=20, high=90)[::-1, ::-1]
+    steps = (GrayFilter(), StretchMinmaxFilter(), ClaheFilter(grid=(2, 2)), GammaFilter(gamma=1.2))
+    assert np.array_equal(apply_filters(mirrored, steps), apply_filters(mirrored.copy(), steps))
+    assert np.array_equal(apply_filters(mirrored, steps[2:]), apply_filters(mirrored.copy(), steps[2:]))
+    assert np.array_equal(adjust_gamma(mirrored, gamma=2.0), adjust_gamma(mirrored.copy(), gamma=2.0))
+
+
 @settings(deadline=None)
 @given(order=st.permutations([StretchMinmaxFilter(), ClaheFilter(grid=(2, 2)), GammaFilter(gamma=2.0)]))
 def test_filters_run_in_the_order_given(order: list[object]) -> None:

@@ -152,3 +152,11 @@ def test_unknown_padding_is_refused(options: dict[str, object]) -> None:
 def test_an_image_of_another_size_is_refused() -> None:
     with pytest.raises(ShapeError, match="pixels must be of the planned size"):
         apply_fit(noise(4, 5), plan_fit((5, 4), fit="native"))
+
+
+@pytest.mark.parametrize("fit", ["native", "tile", "letterbox"])
+def test_strided_pixels_give_the_same_tiles(fit: str) -> None:
+    mirrored = noise(20, 30)[::-1, ::-1]
+    placement = plan_fit((20, 30), fit=fit, size_hw=(32, 32), multiple_px=16)
+    tiles = [apply_fit(pixels, placement, pad_mode="edge").tiles for pixels in (mirrored, mirrored.copy())]
+    assert np.array_equal(tiles[0], tiles[1])

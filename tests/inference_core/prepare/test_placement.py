@@ -160,10 +160,16 @@ def test_nearest_takes_the_pixel_under_the_centre() -> None:
 
 
 def test_bilinear_averages_where_the_image_was_enlarged() -> None:
-    placement = plan_fit((2, 2), fit="stretch", size_hw=(4, 4))
-    values = np.zeros((4, 4), np.uint8)
-    values[0, 0] = 200
-    assert map_to_image(values, placement, interpolation="bilinear").tolist() == [[50, 0], [0, 0]]
+    placement = plan_fit((2, 2), fit="stretch", size_hw=(8, 8))
+    values = np.zeros((8, 8), np.uint8)
+    values[0, 0] = 160
+    assert map_to_image(values, placement, interpolation="bilinear").tolist() == [[10, 0], [0, 0]]
+
+
+def test_a_centre_on_the_edge_belongs_to_the_half_open_canvas() -> None:
+    placement = plan_fit((10, 20), fit="shortest_side_crop", size_hw=(20, 38), resize_px=20)
+    assert placement.offset_yx == (0, -1)  # centres at 1, 3, .. 39 and the canvas over [1, 39)
+    assert seen_part(placement) == (slice(0, 10), slice(0, 19))
 
 
 def test_a_cropped_image_is_put_back_in_place() -> None:

@@ -1,0 +1,1 @@
+"""What runs a model on a device: one protocol, one engine for each library."""

@@ -1,0 +1,1 @@
+"""Predictions as files: rows of a fixed schema, and masks."""

@@ -1,0 +1,1 @@
+"""Model packages, the loaders of their formats, and the architectures that come with Millrace."""
