@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from process_tree import PeakMemory
+from process_tree import TreeSampler
 from rich.console import Console
 from rich.table import Table
 
@@ -55,6 +55,10 @@ class JobTimes:
     """From the start of the process to the beginning of the first shard."""
     steady_images_per_s: float
     peak_memory_bytes: int
+    own_load: float
+    """Cores that the job used in its steady part."""
+    other_load: float
+    """Cores that everything else on the machine used meanwhile; the bound assumes none."""
 
 
 def measure_cost(model: str, files: list[Path]) -> CoreCost:
@@ -89,18 +93,22 @@ def run_job(model: str, images: Path, output: Path, settings: list[str]) -> JobT
         command += ["--set", setting]
     started = time.time()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        with PeakMemory(process.pid) as memory:
+        with TreeSampler(process.pid) as sampler:
             _, errors = process.communicate()
     if process.returncode != 0:
         sys.exit(errors.decode())
     log = CommitLog(f"file://{output}")
     records = list(log.read_many(sorted(log.committed())))
+    steady = steady_part(records)
+    own_load, other_load = sampler.load_between(steady.begin_s, steady.end_s)
     return JobTimes(
         wall_s=time.time() - started,
         first_commit_s=min(map(committed_s, records)) - started,
         first_attempt_s=min(record.started_s for record in records) - started,
-        steady_images_per_s=steady_rate(records),
-        peak_memory_bytes=memory.peak_bytes,
+        steady_images_per_s=steady.rows / (steady.end_s - steady.begin_s),
+        peak_memory_bytes=sampler.peak_memory_bytes,
+        own_load=own_load,
+        other_load=other_load,
     )
 
 
@@ -109,8 +117,17 @@ def committed_s(record: CommitRecord) -> float:
     return record.started_s + record.wall_s
 
 
-def steady_rate(records: list[CommitRecord]) -> float:
-    """Rows per second between the commits at 10 % and at 90 % of the rows."""
+@dataclass(frozen=True, kw_only=True)
+class SteadyPart:
+    """The middle of a run, without its start and its tail."""
+
+    rows: int
+    begin_s: float
+    end_s: float
+
+
+def steady_part(records: list[CommitRecord]) -> SteadyPart:
+    """What lies between the commits at 10 % and at 90 % of the rows."""
     ordered = sorted(records, key=committed_s)
     total = sum(record.num_rows for record in ordered)
     done = 0
@@ -119,8 +136,8 @@ def steady_rate(records: list[CommitRecord]) -> float:
         done += record.num_rows
         if 0.1 * total <= done <= 0.9 * total:
             marks.append((done, committed_s(record)))
-    (first_rows, first_s), (last_rows, last_s) = marks[0], marks[-1]
-    return (last_rows - first_rows) / (last_s - first_s)
+    (first_rows, begin_s), (last_rows, end_s) = marks[0], marks[-1]
+    return SteadyPart(rows=last_rows - first_rows, begin_s=begin_s, end_s=end_s)
 
 
 def print_result(result: dict[str, float], cost: CoreCost) -> None:
@@ -166,6 +183,8 @@ def main() -> None:
         "first shard begun, s": job.first_attempt_s,
         "first commit, s": job.first_commit_s,
         "peak memory, GiB": job.peak_memory_bytes / 2**30,
+        "load of the job, cores": job.own_load,
+        "load of others, cores": job.other_load,
         "bound before and after differ by": abs(before.total_ms - after.total_ms) / cost.total_ms,
     }
     print_result(result, cost)

@@ -1,13 +1,31 @@
-"""Memory of a process and all that it started, from /proc."""
+"""What a process and all that it started use, and what the rest of the machine does meanwhile; from /proc."""
 
 from __future__ import annotations
 
+import os
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 INTERVAL_S = 1.0
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One look at the machine."""
+
+    time_s: float
+    """Seconds since 1970."""
+    memory_bytes: int
+    """Proportional set size of the tree: shared pages are counted once."""
+    tree_cpu_s: float
+    """Processor time of the tree's living processes."""
+    machine_cpu_s: float
+    """Processor time of everything on the machine, the tree included."""
 
 
 def descendants(pid: int) -> list[int]:
@@ -23,29 +41,41 @@ def descendants(pid: int) -> list[int]:
 
 
 def memory_bytes(pid: int) -> int:
-    """Proportional set size of a process tree: shared pages are counted once."""
-    total = 0
-    for process in descendants(pid):
-        try:
-            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-    return total
+    """Proportional set size of one process, 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
-class PeakMemory:
-    """Samples a process tree's memory in the background.
+def cpu_s(pid: int) -> float:
+    """Processor time of one process, 0 where it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def machine_cpu_s() -> float:
+    """Processor time of the whole machine but for idling and waiting."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+    return (sum(fields[:8]) - fields[3] - fields[4]) / TICKS_PER_S
+
+
+class TreeSampler:
+    """Samples a process tree in the background.
 
     Args:
         pid: the tree's root.
     """
 
     def __init__(self, pid: int) -> None:
-        self.peak_bytes = 0
+        self.samples: list[Sample] = []
         self._pid = pid
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
         """Begin to sample."""
@@ -59,6 +89,30 @@ class PeakMemory:
         self._stop.set()
         self._thread.join()
 
-    def _sample(self) -> None:
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Most memory seen."""
+        return max((sample.memory_bytes for sample in self.samples), default=0)
+
+    def load_between(self, begin_s: float, end_s: float) -> tuple[float, float]:
+        """Cores that the tree and that everything else used between two times; NaN without two samples in between."""
+        inside = [sample for sample in self.samples if begin_s <= sample.time_s <= end_s]
+        if len(inside) < 2:
+            return float("nan"), float("nan")
+        first, last = inside[0], inside[-1]
+        elapsed_s = last.time_s - first.time_s
+        tree = last.tree_cpu_s - first.tree_cpu_s
+        machine = last.machine_cpu_s - first.machine_cpu_s
+        return tree / elapsed_s, (machine - tree) / elapsed_s
+
+    def _run(self) -> None:
         while not self._stop.wait(INTERVAL_S):
-            self.peak_bytes = max(self.peak_bytes, memory_bytes(self._pid))
+            tree = descendants(self._pid)
+            self.samples.append(
+                Sample(
+                    time_s=time.time(),
+                    memory_bytes=sum(map(memory_bytes, tree)),
+                    tree_cpu_s=sum(map(cpu_s, tree)),
+                    machine_cpu_s=machine_cpu_s(),
+                )
+            )

@@ -176,13 +176,13 @@ def check_package(package: ModelPackage) -> None:
 def iterate(receipts: object) -> Iterator[pa.Table]:
     """Receipts as shards are committed, with Ray's errors translated."""
     from ray.data import Dataset
-    from ray.data.exceptions import UserCodeException
+    from ray.data.exceptions import ExecutionTimeoutError, SystemException
     from ray.exceptions import RayError
 
     assert isinstance(receipts, Dataset), "the pipeline is a dataset"
     try:
         yield from receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-    except (RayError, UserCodeException) as exc:
+    except (RayError, ExecutionTimeoutError, SystemException) as exc:
         raise JobError(
             f"the run stopped: {root_cause(exc)}; what is committed stays, and the same command goes on from there"
         ) from exc

@@ -52,6 +52,11 @@ def index(collection) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.fixture(scope="module")
+def spec() -> ModelSpec:
+    return ModelSpec.model_validate(yaml.safe_load((PACKAGE / "model.yaml").read_text()))
+
+
 def write_masks(folder: Path, truth: Path, index: list[dict[str, str]], *, change) -> Path:
     """Store ``change(truth)`` of each image under the name that a job gives it."""
     folder.mkdir(exist_ok=True)
@@ -288,10 +293,6 @@ class TestTraining:
 
 
 class TestPackage:
-    @pytest.fixture(scope="class")
-    def spec(self) -> ModelSpec:
-        return ModelSpec.model_validate(yaml.safe_load((PACKAGE / "model.yaml").read_text()))
-
     def test_the_package_is_what_the_training_script_writes(self, spec):
         written = {**train.SPEC, "weights_sha256": spec.weights_sha256}
         assert spec == ModelSpec.model_validate(written)
