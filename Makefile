@@ -11,9 +11,10 @@ NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13; do \
 	"$$name" -c '$(NEW_ENOUGH)' 2>/dev/null && { echo "$$name"; break; }; done)
 DEMO := demo-out
-BENCH_FLAGS ?=
+BENCH := bench-out
+BENCH_FLAGS ?= # e.g. --count 10000 --model PACKAGE --images FOLDER
 
-.PHONY: help demo test lint bench venv clean
+.PHONY: help demo test lint bench docs venv clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -52,7 +53,13 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp
-	$(BIN)/python benchmarks/pipeline.py $(BENCH_FLAGS)
+	rm -rf $(BENCH)
+	$(BIN)/python examples/cells/generate.py --out $(BENCH) --count 96 --seed 11
+	$(BIN)/python benchmarks/pipeline.py --images $(BENCH)/images --model examples/cells/package --count 1000 $(BENCH_FLAGS)
+
+# The tables of keys in docs/*.md and the schemas for editors.
+docs: $(VENV)/dev.stamp
+	$(BIN)/python docs/write_reference.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(BENCH) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

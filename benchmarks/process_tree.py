@@ -23,7 +23,7 @@ class Sample:
     memory_bytes: int
     """Proportional set size of the tree: shared pages are counted once."""
     tree_cpu_s: float
-    """Processor time of the tree's living processes."""
+    """Processor time of the tree's processes; of those that have ended, as of their last sample."""
     machine_cpu_s: float
     """Processor time of everything on the machine, the tree included."""
 
@@ -106,13 +106,15 @@ class TreeSampler:
         return tree / elapsed_s, (machine - tree) / elapsed_s
 
     def _run(self) -> None:
+        cpu_of: dict[int, float] = {}
         while not self._stop.wait(INTERVAL_S):
             tree = descendants(self._pid)
+            cpu_of.update({pid: spent_s for pid in tree if (spent_s := cpu_s(pid))})
             self.samples.append(
                 Sample(
                     time_s=time.time(),
                     memory_bytes=sum(map(memory_bytes, tree)),
-                    tree_cpu_s=sum(map(cpu_s, tree)),
+                    tree_cpu_s=sum(cpu_of.values()),
                     machine_cpu_s=machine_cpu_s(),
                 )
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from inference_core.errors import MillraceError
 
@@ -67,10 +68,8 @@ def run_app(app: typer.Typer) -> None:
 
 
 def usage_errors() -> type[Exception]:
-    """What the argument parser raises on wrong usage; typer brings its own copy of click."""
-    import click
-
-    return click.ClickException
+    """The base of what the argument parser raises on wrong usage: click's, or that of the copy inside newer typers."""
+    return next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
 
 
 UsageErrors = usage_errors()
@@ -94,17 +93,26 @@ def predict(
     predictor = Predictor.load(package, device=device)
     task = build_task(package.spec)
     num_failed = 0
+    names = file_names(images)
     for index, prediction in enumerate(predictor.predict_batch(images)):
         row = row_of(prediction, task, row_id=index)
         num_failed += not prediction.is_ok
         if save is not None and isinstance(prediction.result, Segmentation):
-            path = save / Path(mask_name(Path(prediction.source.image_id).name)).name
+            path = save / Path(mask_name(names[index])).name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encode_mask(prediction.result.mask, num_classes=len(package.spec.classes)))
             row["mask_path"] = str(path)
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
     if num_failed:
         raise typer.Exit(EXIT_TOO_MANY_ERRORS)
+
+
+def file_names(images: Sequence[str]) -> list[str]:
+    """A file name for each image: its own, behind its position where two images have the same."""
+    names = [Path(image).name for image in images]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{index}-{name}" for index, name in enumerate(names)]
 
 
 def check_model(package_uri: Annotated[str, typer.Argument(metavar="PACKAGE", help="Folder or URI.")]) -> None:
@@ -129,5 +137,5 @@ def check_model(package_uri: Annotated[str, typer.Argument(metavar="PACKAGE", he
     }
     table = Table("fact", "value", title="package works", show_header=False)
     for key, value in facts.items():
-        table.add_row(key, str(value))
+        table.add_row(key, Text(str(value)))  # Text, since a path may hold what rich takes for markup
     Console().print(table)

@@ -6,11 +6,13 @@ sides of a deployment. There is no second way to build any of them.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pyarrow as pa
 
 from inference_core.engines.build import build_engine
-from inference_core.errors import EngineError, ModelError
+from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
 from inference_core.finisher import Finisher
 from inference_core.images import Limits
 from inference_core.models.package import ModelPackage
@@ -51,9 +53,13 @@ def build_runner(
         num_threads: CPU threads of one forward; 0 leaves it to the library.
 
     Raises:
-        ConfigError: the device, the precision or an extra cannot be had.
+        ConfigError: a number is out of range, or the device, the precision or an extra cannot be had.
         ModelError: the weights do not load or do not fit the spec.
     """
+    if batch_size is not None and batch_size < 1:
+        raise ConfigError(f"must be at least 1, got {batch_size}; correct it", key="batch_size")
+    if num_threads < 0:
+        raise ConfigError(f"must be at least 0, got {num_threads}; 0 leaves it to the library", key="num_threads")
     engine = build_engine(package, device=device, precision=precision, num_threads=num_threads)
     default = CPU_BATCH_SIZE if engine.facts.device == "cpu" else CUDA_BATCH_SIZE
     return Runner(engine, build_task(package.spec), batch_size=batch_size or default)
@@ -70,19 +76,23 @@ def result_fields(package: ModelPackage) -> tuple[pa.Field, ...]:
 
 
 def check_runner(package: ModelPackage, runner: Runner) -> None:
-    """Run one blank image, so that a package that cannot work fails before any image is read.
+    """Run blank images, so that a package that cannot work fails before any image is read.
 
     Raises:
         ModelError: the model refuses its own input, or its output does not fit the task and the classes.
     """
     shape = (1, *blank_hw(package.spec.input), package.spec.input.num_channels)
+    blank = np.zeros(shape, np.uint8)
     try:
-        runner.forward(np.zeros(shape, np.uint8))
+        runner.forward(blank)
     except EngineError as exc:
         raise ModelError(
             f"the model must take a batch of shape {list(shape)} (B, h, w, C), but refused it: {exc}; "
             "check input.color, input.size_hw, input.layout and architecture.options in model.yaml"
         ) from exc
+    # Two, to see that the output has a batch axis. A model that takes only one at a time works, batch by batch halved.
+    with suppress(EngineError, DeviceMemoryError):
+        runner.forward(np.repeat(blank, 2, axis=0))
 
 
 def blank_hw(spec: InputSpec) -> tuple[int, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -11,12 +13,13 @@ from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
 from inference_core import storage
+from inference_core.errors import ConfigError, StorageError
 from inference_core.finisher import Finisher
 from inference_core.images import Limits
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner, check_runner
-from inference_core.preparer import Preparer, PrepareSource
-from inference_core.records import Prediction
+from inference_core.preparer import Preparer, PrepareSource, elapsed_ms
+from inference_core.records import Prediction, PreparedItem
 from inference_core.runner import Runner
 
 Input = bytes | str | Path | NDArray[np.generic] | PillowImage
@@ -88,49 +91,58 @@ class Predictor:
         return self.predict_batch([image], image_ids=[image_id] if image_id else None)[0]
 
     def predict_batch(self, images: Sequence[Input], *, image_ids: Sequence[str] | None = None) -> list[Prediction]:
-        """Predict several images, in order.
+        """Predict several images, in order. Only one batch of them is held as pixels at a time.
 
         Args:
             images: as for ``predict``.
             image_ids: one key each; by default the paths, and positions for images without one.
         """
         ids = image_ids if image_ids is not None else [default_id(image, index) for index, image in enumerate(images)]
-        items = [
-            self._preparer.prepare(self._open(image), image_id=image_id, uri=uri_of(image))
-            for image, image_id in zip(images, ids, strict=True)
-        ]
-        return [self._finisher.finish(raw) for raw in self._runner.infer(items)]
+        sources = iter(zip(images, ids, strict=True))
+        predictions: list[Prediction] = []
+        while chunk := list(islice(sources, self._runner.batch_size)):
+            items = [self._prepare(image, image_id) for image, image_id in chunk]
+            predictions += [self._finisher.finish(raw) for raw in self._runner.infer(items)]
+        return predictions
 
     def predict_directory(self, uri: str | Path) -> Iterator[Prediction]:
         """Predict every file below a folder or prefix, sorted by path, a batch at a time.
 
         Yields:
             One prediction for each file; files that are no images have a status other than ``ok``.
+
+        Raises:
+            ConfigError: there is no file.
         """
-        chunk: list[storage.ObjectInfo] = []
-        for found in storage.list_objects(str(uri)):
-            chunk.append(found)
-            if len(chunk) == self._runner.batch_size:
-                yield from self._predict_objects(chunk)
-                chunk = []
-        yield from self._predict_objects(chunk)
+        objects = storage.list_objects(str(uri))
+        is_empty = True
+        while chunk := list(islice(objects, self._runner.batch_size)):
+            is_empty = False
+            yield from self.predict_batch([entry.uri for entry in chunk], image_ids=[entry.path for entry in chunk])
+        if is_empty:
+            raise ConfigError(f"directory must be a folder or prefix that holds files, got {uri}; check the path")
 
-    def _predict_objects(self, found: Sequence[storage.ObjectInfo]) -> list[Prediction]:
-        return self.predict_batch([entry.uri for entry in found], image_ids=[entry.path for entry in found])
-
-    def _open(self, image: Input) -> PrepareSource:
-        """Read what has to be read."""
-        if not isinstance(image, str | Path):
-            return image
-        (outcome,) = storage.read_many([str(image)], max_bytes=self._max_bytes)
-        return outcome
+    def _prepare(self, image: Input, image_id: str) -> PreparedItem:
+        """Read what has to be read, and prepare it."""
+        started = time.perf_counter()
+        source: PrepareSource
+        if isinstance(image, str | Path):
+            (source,) = storage.read_many([str(image)], max_bytes=self._max_bytes)
+        else:
+            source = image
+        return self._preparer.prepare(source, image_id=image_id, uri=uri_of(image), fetch_ms=elapsed_ms(started))
 
 
 def default_id(image: Input, index: int) -> str:
     """The path of an image that has one, else its position."""
-    return str(image) if isinstance(image, str | Path) else str(index)
+    return storage.mask_secrets(str(image)) if isinstance(image, str | Path) else str(index)
 
 
 def uri_of(image: Input) -> str:
-    """Where an image comes from, "" where it is no path."""
-    return storage.normalise(str(image)) if isinstance(image, str | Path) else ""
+    """Where an image comes from, "" where it is no path; a name that no store takes is given as it is."""
+    if not isinstance(image, str | Path):
+        return ""
+    try:
+        return storage.normalise(str(image))
+    except StorageError:
+        return storage.mask_secrets(str(image))

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_core.engines.batching import Outputs, run_tiles
+from inference_core.engines.memory_errors import is_out_of_memory
 from inference_core.engines.protocol import Array, Engine, EngineFacts
-from inference_core.errors import InputError
+from inference_core.errors import DeviceMemoryError, InputError, ModelError
 from inference_core.preparer import elapsed_ms
 from inference_core.records import PreparedItem, RawItem, Uint8Array
 from inference_core.tasks.protocol import Task
@@ -57,9 +58,22 @@ class Runner:
 
         Returns:
             The task's arrays by name, first axis B.
+
+        Raises:
+            DeviceMemoryError: the batch or its reduction does not fit the device.
+            EngineError: the model refused the batch.
+            ModelError: the output does not fit the task.
         """
-        reduced = self._task.reduce(self._engine.run(batch), tile_hw=(batch.shape[1], batch.shape[2]))
-        return {name: to_numpy(array) for name, array in reduced.items()}
+        outputs = self._engine.run(batch)
+        try:
+            reduced = self._task.reduce(outputs, tile_hw=(batch.shape[1], batch.shape[2]))
+            arrays = {name: to_numpy(array) for name, array in reduced.items()}
+        except (MemoryError, RuntimeError) as exc:
+            if is_out_of_memory(exc):
+                raise DeviceMemoryError(str(exc)) from exc
+            raise
+        check_batch_axis(arrays, num_tiles=len(batch))
+        return arrays
 
     def _infer_chunk(self, items: Sequence[PreparedItem]) -> list[RawItem]:
         """One chunk: a batch for each shape of tile in it."""
@@ -92,6 +106,16 @@ class Runner:
 def to_numpy(array: Array) -> NDArray[Any]:
     """An array of any device as a NumPy array."""
     return array if isinstance(array, np.ndarray) else array.cpu().numpy()
+
+
+def check_batch_axis(arrays: Outputs, *, num_tiles: int) -> None:
+    """Raise ModelError unless there is one output for each tile."""
+    for array in arrays.values():
+        if len(array) != num_tiles:
+            raise ModelError(
+                f"the model must give one output for each image of a batch, got {len(array)} for {num_tiles}; "
+                "export it with a batch axis, or set output.name"
+            )
 
 
 def failed_before(item: PreparedItem) -> RawItem | None:

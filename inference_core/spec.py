@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from inference_core.validation import Frozen
 
@@ -28,7 +28,7 @@ class ArchitectureSpec(Frozen):
 
     name: str | None = None
     """Built-in architecture, e.g. ``unet``."""
-    import_path: str | None = Field(default=None, alias="import", pattern=r"^[\w.]+:[\w.]+$")
+    import_path: str | None = Field(default=None, alias="import", pattern=r"^\w+(\.\w+)*:\w+(\.\w+)*$")
     """``package.module:callable`` in the user's environment; called with ``options``, returns the module."""
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -55,7 +55,7 @@ class ClaheFilter(Frozen):
     """Contrast-limited adaptive histogram equalisation, on the luminance."""
 
     name: Literal["clahe"] = "clahe"
-    clip_limit: Annotated[float, Field(gt=0)] = 2.0
+    clip_limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
     grid: tuple[PositiveInt, PositiveInt] = (8, 8)
     """Tiles down and across."""
 
@@ -64,7 +64,7 @@ class GammaFilter(Frozen):
     """``255 * (pixel / 255) ** (1 / gamma)``: above 1 is brighter."""
 
     name: Literal["gamma"] = "gamma"
-    gamma: Annotated[float, Field(gt=0)] = 1.0
+    gamma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
 FilterSpec = Annotated[GrayFilter | StretchMinmaxFilter | ClaheFilter | GammaFilter, Field(discriminator="name")]
@@ -89,6 +89,20 @@ class DecodeSpec(Frozen):
     """Page of a multi-page TIFF or frame of an animation."""
 
 
+SCALING_FITS = ("shortest_side_crop", "native", "tile")
+FITS_OF_OPTION = {
+    "resize_px": SCALING_FITS,
+    "long_side_rounding": SCALING_FITS,
+    "crop_rounding": ("shortest_side_crop",),
+    "multiple_px": ("native",),
+    "overlap_px": ("tile",),
+}
+"""Options that only some fits read; with another fit they are refused, not ignored."""
+
+TORCH_INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+"""Those that torch has a uint8 kernel for."""
+
+
 class InputSpec(Frozen):
     """How pixels become the model's input."""
 
@@ -109,7 +123,7 @@ class InputSpec(Frozen):
     pad_value: Annotated[int, Field(ge=0, le=255)] = 114
     """Value of padded pixels where the pad mode is constant."""
     pad_mode: Literal["constant", "reflect", "edge"] = "constant"
-    """How ``native`` and ``tile`` fill what lies outside the image."""
+    """How what lies outside the image is filled."""
     interpolation: Interpolation = "bilinear"
     resampler: Resampler = "pillow"
     """Whose resize the training used: they differ in more than half of all values."""
@@ -135,12 +149,16 @@ class InputSpec(Frozen):
             raise ValueError("size_hw must be absent with fit native, which keeps each image's size; remove it")
         if self.fit != "native" and self.size_hw is None:
             raise ValueError(f"size_hw must be given with fit {self.fit}; add size_hw: [height, width]")
-        if self.resize_px is not None and self.fit in ("letterbox", "stretch"):
-            raise ValueError(f"resize_px must go with another fit, got {self.fit}, which scales to size_hw; remove it")
-        if self.overlap_px and self.fit != "tile":
-            raise ValueError(f"overlap_px must go with fit tile, got fit {self.fit}; remove it")
+        for name, fits in FITS_OF_OPTION.items():
+            if self.fit not in fits and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} must go with fit {' or '.join(fits)}, got fit {self.fit}; remove it")
         if self.size_hw is not None and self.fit == "tile" and self.overlap_px * 2 > min(self.size_hw):
             raise ValueError(f"overlap_px must be at most half a tile's side, got {self.overlap_px}; lower it")
+        if self.resampler == "torch" and self.interpolation not in TORCH_INTERPOLATIONS:
+            raise ValueError(
+                f"interpolation must be {', '.join(TORCH_INTERPOLATIONS)} with resampler torch, got "
+                f"{self.interpolation}; choose one of these or another resampler"
+            )
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) not in (1, self.num_channels) or not all(math.isfinite(v) for v in values):
                 raise ValueError(
@@ -184,19 +202,20 @@ class PostprocessSpec(Frozen):
     """One step on the mask in the image's own pixels."""
 
     name: PostprocessName
-    value: bool | Annotated[int, Field(gt=0)]
+    value: bool | int
     """Pixels; for ``fill_holes`` true or false."""
 
-    @model_validator(mode="after")
-    def _check(self) -> PostprocessSpec:
-        if isinstance(self.value, bool) != (self.name == "fill_holes"):
-            rule = "true or false" if self.name == "fill_holes" else "a number of pixels"
-            raise ValueError(f"{self.name} must be {rule}, got {self.value}")
-        if self.name in ("open_px", "close_px") and self.value % 2 == 0:
-            raise ValueError(
-                f"{self.name} must be odd, the diameter of a disc, got {self.value}; take one more or less"
-            )
-        return self
+    @field_validator("value", mode="before")
+    @classmethod
+    def _check_value(cls, value: Any, info: ValidationInfo) -> Any:
+        name = info.data.get("name")  # absent where the name itself is wrong
+        if name == "fill_holes" and not isinstance(value, bool):
+            raise ValueError(f"{name} must be true or false, got {value!r}; correct it")
+        if name != "fill_holes" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ValueError(f"{name or 'value'} must be a whole number of at least 1, got {value!r}; correct it")
+        if name in ("open_px", "close_px") and value % 2 == 0:
+            raise ValueError(f"{name} must be odd, the diameter of a disc, got {value}; take one more or less")
+        return value
 
 
 class ModelSpec(Frozen):
@@ -258,9 +277,14 @@ class ModelSpec(Frozen):
 
 def read_filter(entry: Any) -> Any:
     """``gray``, ``{gamma: 1.2}`` or ``{clahe: {clip_limit: 2.0}}`` as the fields of a filter."""
-    if isinstance(entry, Frozen) or (isinstance(entry, dict) and "name" in entry):
+    if isinstance(entry, Frozen):
         return entry
-    name, value = (entry, None) if isinstance(entry, str) else single_item(entry, "a filter")
+    value: Any
+    if isinstance(entry, dict) and "name" in entry:
+        others = {key: option for key, option in entry.items() if key != "name"}
+        name, value = entry["name"], others or None
+    else:
+        name, value = (entry, None) if isinstance(entry, str) else single_item(entry, "a filter must be a name or")
     if name not in FIRST_OPTION:
         raise ValueError(f"filters must be among {', '.join(FIRST_OPTION)}, got {name!r}; correct the name")
     if value is None or value is True:
@@ -277,12 +301,12 @@ def read_postprocess(entry: Any) -> Any:
     """``{min_area_px: 64}`` as the fields of a PostprocessSpec."""
     if isinstance(entry, PostprocessSpec) or (isinstance(entry, dict) and "name" in entry):
         return entry
-    name, value = single_item(entry, "a postprocess step")
+    name, value = single_item(entry, "a postprocess step must be")
     return {"name": name, "value": value}
 
 
-def single_item(entry: Any, what: str) -> tuple[str, Any]:
+def single_item(entry: Any, rule: str) -> tuple[str, Any]:
     """The only key and value of a mapping."""
     if not isinstance(entry, dict) or len(entry) != 1:
-        raise ValueError(f"{what} must be a name or a mapping of one name to its value, got {entry!r}")
+        raise ValueError(f"{rule} a mapping of one name to its value, got {entry!r}; correct it")
     return next(iter(entry.items()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -21,6 +22,18 @@ class Frozen(BaseModel):
 UNION_TAGS = frozenset({"str", "int", "float", "bool", "dict", "list", "gray", "stretch_minmax", "clahe", "gamma"})
 """Names that pydantic puts into an error's location for a branch of a union."""
 
+WORDING = (
+    (r"^(Input|String|List|Tuple) should", "must"),
+    (r" or instance of \w+", ""),
+    (r"a valid tuple", "a list"),
+    (r"a valid dictionary", "a mapping"),
+    (r"^Keys should", "keys must"),
+)
+"""Patterns in pydantic's messages and our words for them."""
+
+MAX_SHOWN = 80
+"""Characters of a wrong value in a message."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -32,7 +45,7 @@ def parse_yaml(text: bytes | str, *, origin: str) -> dict[str, Any]:
     """
     try:
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+    except (yaml.YAMLError, ValueError) as exc:  # ValueError: bytes that are no text, and dates such as 2001-13-45
         reason = " ".join(str(exc).split())
         raise ConfigError(f"{origin} must be YAML, got: {reason}; mend the file") from exc
     if data is None:
@@ -63,7 +76,7 @@ def explain_problem(cls: type[BaseModel], problem: Mapping[str, Any]) -> str:
     key = ".".join(str(part) for part in location)
     kind, message = problem["type"], str(problem["msg"])
     if kind == "extra_forbidden":
-        known = keys_at(cls, location[:-1])
+        known = keys_at(cls, path[:-1])
         near = difflib.get_close_matches(str(location[-1]), known, n=1)
         if near:
             return f"{key}: is not a known key; did you mean {near[0]!r}?"
@@ -73,8 +86,14 @@ def explain_problem(cls: type[BaseModel], problem: Mapping[str, Any]) -> str:
     if kind == "value_error":
         message = message.removeprefix("Value error, ")
         return f"{key}: {message}" if key else message
-    rule = message.replace("Input should be ", "must be ")
-    return f"{key}: {rule}, got {problem['input']!r}"
+    for pydantics, ours in WORDING:
+        message = re.sub(pydantics, ours, message)
+    return f"{key}: {message}, got {shorten(repr(problem['input']))}; correct it"
+
+
+def shorten(text: str) -> str:
+    """The text, cut where it is long."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def is_union_tag(part: Any) -> bool:
@@ -82,20 +101,31 @@ def is_union_tag(part: Any) -> bool:
     return isinstance(part, str) and (part in UNION_TAGS or "[" in part)
 
 
-def keys_at(cls: type[BaseModel], location: list[Any]) -> list[str]:
-    """Keys that the settings class accepts below ``location``; [] where that is not a settings class."""
-    current: type[BaseModel] | None = cls
-    for part in location:
-        field = current.model_fields.get(str(part)) if current else None
-        current = settings_class(field.annotation) if field else None
-    if current is None:
-        return []
-    return [field.alias or name for name, field in current.model_fields.items()]
+def keys_at(cls: type[BaseModel], path: Iterable[Any]) -> list[str]:
+    """Keys that the settings classes below ``path`` accept; [] where there is no settings class.
+
+    Args:
+        cls: the settings as a whole.
+        path: keys, positions in lists and tags of unions, as pydantic locates a problem.
+    """
+    current = [cls]
+    for part in path:
+        if isinstance(part, int):
+            continue
+        tagged = [found for found in current if part == tag_of(found)]
+        fields = [found.model_fields[part] for found in current if part in found.model_fields]
+        current = tagged or [found for field in fields for found in settings_classes(field.annotation)]
+    return sorted({field.alias or name for found in current for name, field in found.model_fields.items()})
 
 
-def settings_class(annotation: Any) -> type[BaseModel] | None:
-    """The settings class inside an annotation such as ``X`` or ``X | None``, None where there is none."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
+def tag_of(cls: type[BaseModel]) -> Any:
+    """What tells a branch of a union from the others: the default of its ``name``."""
+    field = cls.model_fields.get("name")
+    return field.default if field is not None else None
+
+
+def settings_classes(annotation: Any) -> list[type[BaseModel]]:
+    """The settings classes inside an annotation such as ``X``, ``X | None`` or ``tuple[X | Y, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in settings_classes(part)]

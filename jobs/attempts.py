@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
+from itertools import pairwise
 
 from inference_core import storage
 from inference_core.validation import Frozen
@@ -49,7 +49,7 @@ def worked_s(attempts: Iterable[AttemptRecord], commits: Iterable[CommitRecord])
     starts = sorted(attempt.started_s for attempt in attempts)
     ends = sorted(record.started_s + record.wall_s for record in commits)
     total = 0.0
-    for start, following in zip(starts, [*starts[1:], time.time() + 1], strict=True):
+    for start, following in pairwise([*starts, float("inf")]):
         last = max((end for end in ends if start <= end < following), default=start)
         total += last - start
     return total

@@ -167,6 +167,7 @@ def split_payload(cell: pa.LargeBinaryScalar, layout: Sequence[ArrayLayout]) -> 
     for entry in layout:
         count = int(np.prod(entry.shape, dtype=np.int64))
         array = np.frombuffer(cell.as_buffer(), dtype=entry.dtype, count=count, offset=offset)
+        array.flags.writeable = False  # a table of this process is not, one of Ray's store is
         arrays[entry.name] = array.reshape(entry.shape)
         offset += array.nbytes
     return arrays

@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Literal
 
 import pyarrow as pa
 import ray.data
-from pydantic import Field
 from ray.data import ActorPoolStrategy, Dataset, TaskPoolStrategy
 from ray.util.annotations import RayDeprecationWarning
 
-from inference_core.validation import Frozen
 from jobs.columns import SHARD_SCHEMA
+from jobs.pools import Pools
 from jobs.stages import CommitShards, InferShards, PrepareShards, StageSettings, WholeShards
-
-
-class Pools(Frozen):
-    """How many of what run at a time, and what Ray reserves for each."""
-
-    layout: Literal["split", "whole"]
-    actors: int = Field(gt=0)
-    prepare_tasks: int = Field(ge=0)
-    """0 in the whole layout."""
-    actor_gpus: float = Field(ge=0)
-    """GPUs of one actor."""
-    actor_cpus: float = Field(ge=0)
-    prepare_cpus: float = Field(ge=0)
-    commit_cpus: float = Field(ge=0)
-
 
 MAX_SYSTEM_RETRIES = 2
 """How often Ray repeats a call whose process died, before the run ends with an error and can be resumed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
@@ -12,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 LINE_INTERVAL_S = 5.0
+WINDOW_S = 30.0
+"""The rate is that of the last so many seconds."""
 LogFormat = Literal["text", "json"]
 
 
@@ -31,33 +35,40 @@ class RunProgress(Protocol):
 
 
 class Counter:
-    """Rows done and how fast, since this command began to count.
+    """Rows done and how fast.
 
     Args:
         total: rows of the run.
         done: rows that earlier commands committed.
         failed: of these, the ones without result.
+        now_s: a clock in seconds.
     """
 
-    def __init__(self, *, total: int, done: int, failed: int) -> None:
+    def __init__(self, *, total: int, done: int, failed: int, now_s: Callable[[], float] = time.monotonic) -> None:
         self.total, self.done, self.failed = total, done, failed
-        self._first_done = done
-        self._started = time.monotonic()
+        self._now_s = now_s
+        self._marks = deque([(now_s(), done)])
 
     def add(self, *, num_rows: int, num_failed: int) -> None:
         """Count a shard."""
         self.done += num_rows
         self.failed += num_failed
+        self._marks.append((self._now_s(), self.done))
+        while len(self._marks) > 2 and self._marks[1][0] < self._now_s() - WINDOW_S:
+            self._marks.popleft()
 
     @property
     def rows_per_s(self) -> float:
-        """Rows per second of this command."""
-        return (self.done - self._first_done) / max(time.monotonic() - self._started, 1e-9)
+        """Rows per second of late; 0 before a second has passed."""
+        then_s, then_done = self._marks[0]
+        elapsed_s = self._now_s() - then_s
+        return (self.done - then_done) / elapsed_s if elapsed_s >= 1 else 0.0
 
     @property
     def eta_s(self) -> float | None:
         """Seconds left at this rate; None before anything is known."""
-        return (self.total - self.done) / self.rows_per_s if self.rows_per_s else None
+        rate = self.rows_per_s
+        return (self.total - self.done) / rate if rate else None
 
 
 class BarProgress:
@@ -104,7 +115,7 @@ class LineProgress:
         self._counter = counter
         self._log_format = log_format
         self._interval_s = interval_s
-        self._next_line = time.monotonic()
+        self._next_line = time.monotonic() + interval_s
 
     def __enter__(self) -> Self:
         """Say nothing yet."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inference_core.errors import ConfigError
 from jobs.config import ExecutionConfig
-from jobs.pipeline import Pools
+from jobs.pools import Pools
 
 COMMIT_CPUS = 0.25
 """Reserved for one committing task: it mostly waits for storage. Never so much that it cannot be placed."""
@@ -94,3 +95,8 @@ def gpus_per_actor(gpus: int, actors: int) -> float:
         return 0.0
     # Ray counts GPUs in steps of 0.0001; rounding up would leave the last actor without one.
     return 1.0 if actors <= gpus else int(gpus / actors * 10_000) / 10_000
+
+
+def available_cpus(execution: ExecutionConfig) -> int:
+    """CPUs of a cluster that is started for one run: what the user says, else those this process may use."""
+    return execution.num_cpus or len(os.sched_getaffinity(0))

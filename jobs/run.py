@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -19,12 +19,12 @@ from jobs.attempts import AttemptRecord, note_attempt
 from jobs.commits import CommitLog
 from jobs.config import JobConfig
 from jobs.finalize import Outcome, finalize
+from jobs.headstart import can_start_ahead, start_ahead
 from jobs.plan import MANIFEST_FILE, Plan, find_plan, make_plan
+from jobs.pools import Pools
 from jobs.progress import RunProgress
-
-if TYPE_CHECKING:
-    from jobs.runtime import RaySession
-    from jobs.stages import StageSettings
+from jobs.resources import PoolChoice, available_cpus, choose_pools
+from jobs.stages import StageSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def run(config: JobConfig, *, show: ShowState) -> Outcome:
     started_s = time.time()
     package = load_package(config.model)
     found = find_plan(config, package)
-    state = find_state(config.output, found) if found else None
+    state = find_state(config.output, found, is_new=False) if found else None
     if state is None or state.todo:
         plan = execute(config, package, state, show=show, started_s=started_s)
     else:
@@ -72,14 +72,14 @@ def run(config: JobConfig, *, show: ShowState) -> Outcome:
     return finalize(config.output, plan)
 
 
-def find_state(output: str, plan: Plan) -> RunState:
-    """What an earlier command did and what is left."""
+def find_state(output: str, plan: Plan, *, is_new: bool) -> RunState:
+    """What is committed already and what is left."""
     log = CommitLog(output)
     done = log.committed()
     failed = sum(record.num_rows - record.status_counts["ok"] for record in log.read_many(sorted(done)))
     return RunState(
         plan=plan,
-        is_new=False,
+        is_new=is_new,
         todo=[shard_id for shard_id in range(len(plan.shards)) if shard_id not in done],
         rows_done=sum(len(plan.shards.rows_of(shard_id)) for shard_id in done),
         rows_failed=failed,
@@ -102,66 +102,112 @@ def execute(
         ModelError: the model does not work.
         JobError: the pipeline stopped.
     """
-    # Ray's processes take seconds to start; this one lists the input and tries the model meanwhile.
-    with ThreadPoolExecutor(1, thread_name_prefix="plan") as executor:
-        getting_ready = executor.submit(get_ready, config, package, state)
-        from jobs.runtime import ray_session, warm_up_workers
+    # Ray's processes take seconds to start; this one tries the model and lists the input meanwhile, and then its
+    # children commit the first shards until the first of Ray's actors does.
+    with ThreadPoolExecutor(1, thread_name_prefix="plan") as executor, ExitStack() as head_start:
+        getting_ready = executor.submit(get_ready, config, package, state, head_start=head_start)
+        from jobs.runtime import ray_session
 
-        with ray_session(config.execution) as session:
-            warm_up_workers(session, model_format=package.spec.format)
+        with ray_session(config.execution) as resources:
             ready = getting_ready.result()
+            choice = choose_pools(resources, config.execution, num_shards=len(ready.todo))
+            note_attempt(config.output, attempt_record(choice, resources=resources, started_s=started_s))
             with show(ready) as progress:
-                commit_shards(config, package, ready, session=session, progress=progress, started_s=started_s)
+                seen = SeenShards(config.output, ready.todo, progress)
+                seen.look()
+                receipts = start_pipeline(config, package, ready.plan, pools=choice.pools, todo=seen.left())
+                for batch in receipts:
+                    head_start.close()
+                    seen.add(batch)
+                head_start.close()
+                seen.look()
     return ready.plan
 
 
-def get_ready(config: JobConfig, package: ModelPackage, state: RunState | None) -> RunState:
-    """Try the model and make the plan where there is none.
+def get_ready(config: JobConfig, package: ModelPackage, state: RunState | None, *, head_start: ExitStack) -> RunState:
+    """Try the model, make the plan where there is none, and let children begin.
+
+    Args:
+        config: the settings.
+        package: the model.
+        state: what an earlier command left; None where there is no plan yet.
+        head_start: ends the children's work when it is closed.
 
     Raises:
         ModelError: the model does not work.
     """
     check_package(package)
-    if state is not None:
-        return state
-    plan = make_plan(config, package)
-    return RunState(plan=plan, is_new=True, todo=range(len(plan.shards)), rows_done=0, rows_failed=0)
+    if state is None:
+        plan = make_plan(config, package)
+        state = RunState(plan=plan, is_new=True, todo=range(len(plan.shards)), rows_done=0, rows_failed=0)
+    if can_start_ahead(config.execution):
+        settings = stage_settings(config, package, state.plan)
+        num_processes = min(config.execution.actors or available_cpus(config.execution), len(state.todo))
+        head_start.enter_context(start_ahead(settings, state.todo, num_processes=num_processes))
+    return state
 
 
-def commit_shards(
-    config: JobConfig,
-    package: ModelPackage,
-    state: RunState,
-    *,
-    session: RaySession,
-    progress: RunProgress,
-    started_s: float,
-) -> None:
-    """Run the pipeline over the shards that are left."""
+def attempt_record(choice: PoolChoice, *, resources: Mapping[str, float], started_s: float) -> AttemptRecord:
+    """What is kept of this command."""
+    return AttemptRecord(
+        started_s=started_s,
+        layout=choice.pools.layout,
+        layout_reason=choice.reason,
+        actors=choice.pools.actors,
+        num_cores=int(resources["CPU"]),
+        versions=environment_versions(),
+    )
+
+
+def start_pipeline(
+    config: JobConfig, package: ModelPackage, plan: Plan, *, pools: Pools, todo: Sequence[int]
+) -> Iterator[pa.Table]:
+    """Receipts of shards as the pipeline commits them; none where nothing is to do."""
+    if not todo:
+        return iter(())
     from jobs.pipeline import build_pipeline
-    from jobs.resources import choose_pools
 
-    choice = choose_pools(session.resources, config.execution, num_shards=len(state.todo))
-    note_attempt(
-        config.output,
-        AttemptRecord(
-            started_s=started_s,
-            layout=choice.pools.layout,
-            layout_reason=choice.reason,
-            actors=choice.pools.actors,
-            num_cores=int(session.resources["CPU"]),
-            versions=environment_versions(),
-        ),
-    )
-    receipts = build_pipeline(
-        state.todo,
-        stage_settings(config, package, state.plan),
-        pools=choice.pools,
-        rows_per_shard=max(rows for _, rows in state.plan.shard_runs),
-    )
-    for batch in iterate(receipts):
-        num_rows, num_ok = sum(batch["num_rows"].to_pylist()), sum(batch["num_ok"].to_pylist())
-        progress.advance(num_rows=num_rows, num_failed=num_rows - num_ok)
+    rows_per_shard = max(rows for _, rows in plan.shard_runs)
+    settings = stage_settings(config, package, plan)
+    return iterate(build_pipeline(todo, settings, pools=pools, rows_per_shard=rows_per_shard))
+
+
+class SeenShards:
+    """Which shards are known to be committed, each shown once.
+
+    Args:
+        output: the run's folder or prefix.
+        todo: shards that were not committed when the command began.
+        progress: told of each shard.
+    """
+
+    def __init__(self, output: str, todo: Sequence[int], progress: RunProgress) -> None:
+        self._log = CommitLog(output)
+        self._todo = todo
+        self._seen: set[int] = set()
+        self._progress = progress
+
+    def add(self, receipts: pa.Table) -> None:
+        """Take note of shards that the pipeline committed."""
+        for receipt in receipts.to_pylist():
+            self._show(receipt["shard_id"], num_rows=receipt["num_rows"], num_ok=receipt["num_ok"])
+
+    def look(self) -> None:
+        """Take note of what others committed."""
+        found = sorted(self._log.committed().intersection(self._todo) - self._seen)
+        for record in self._log.read_many(found):
+            self._show(record.shard_id, num_rows=record.num_rows, num_ok=record.status_counts["ok"])
+
+    def left(self) -> list[int]:
+        """Shards not known to be committed; last those that whoever had a head start will come to next."""
+        left = [shard_id for shard_id in self._todo if shard_id not in self._seen]
+        next_of_others = min(len(self._seen), len(left))
+        return left[next_of_others:] + left[:next_of_others]
+
+    def _show(self, shard_id: int, *, num_rows: int, num_ok: int) -> None:
+        if shard_id not in self._seen:
+            self._seen.add(shard_id)
+            self._progress.advance(num_rows=num_rows, num_failed=num_rows - num_ok)
 
 
 def check_package(package: ModelPackage) -> None:
@@ -202,8 +248,6 @@ def root_cause(error: BaseException) -> str:
 
 def stage_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> StageSettings:
     """What the workers are told."""
-    from jobs.stages import StageSettings
-
     execution = config.execution
     return StageSettings(
         output=config.output,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import ray
 from ray.data import DataContext
 
 from inference_core.errors import ConfigError
 from jobs.config import ExecutionConfig
+from jobs.resources import available_cpus
 
 STORE_BYTES_PER_CPU = 256 * 1024 * 1024
 """Object store of a cluster that is started for one run, for each CPU: blocks in flight, far below Ray's default."""
@@ -21,13 +20,12 @@ MAX_ACTOR_START_FAILURES = 3
 """Actors that may die while they start, e.g. with a node, before the run ends."""
 
 
-WARM_UP_LIMIT = 64
-"""Most workers that are warmed up; beyond that, starting them is not what takes the time."""
-
-
 @contextmanager
-def ray_session(execution: ExecutionConfig) -> Iterator[RaySession]:
+def ray_session(execution: ExecutionConfig) -> Iterator[Mapping[str, float]]:
     """Ray, connected or started; a cluster that was started here is shut down at the end.
+
+    Yields:
+        The cluster's resources in all, as Ray counts them.
 
     Raises:
         ConfigError: there is no cluster at the address.
@@ -38,20 +36,10 @@ def ray_session(execution: ExecutionConfig) -> Iterator[RaySession]:
         start_ray(address, execution)
     set_data_context(execution)
     try:
-        yield RaySession(resources=ray.cluster_resources(), is_own=not was_initialised and not address)
+        yield ray.cluster_resources()
     finally:
         if not was_initialised:
             ray.shutdown()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaySession:
-    """A cluster to work on."""
-
-    resources: Mapping[str, float]
-    """In all, as Ray counts them."""
-    is_own: bool
-    """Whether it was started for this run."""
 
 
 def start_ray(address: str | None, execution: ExecutionConfig) -> None:
@@ -69,7 +57,7 @@ def start_ray(address: str | None, execution: ExecutionConfig) -> None:
                 key="execution.address",
             ) from exc
         return
-    cpus = execution.num_cpus or os.cpu_count() or 1
+    cpus = available_cpus(execution)
     ray.init(
         num_cpus=cpus,
         include_dashboard=False,
@@ -87,20 +75,3 @@ def set_data_context(execution: ExecutionConfig) -> None:
     context.execution_no_progress_timeout_s = execution.no_progress_timeout_s
     context.max_consecutive_actor_init_deaths = MAX_ACTOR_START_FAILURES
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-
-
-def warm_up_workers(session: RaySession, *, model_format: str) -> None:
-    """Let the idle workers of a new cluster load what actors need, while the driver still plans.
-
-    Ray reuses the processes for the actors, so that a run's first commit comes a second or two earlier.
-    """
-    if session.is_own:
-        load = ray.remote(num_cpus=1)(load_stage_modules)
-        for _ in range(min(int(session.resources["CPU"]), WARM_UP_LIMIT)):
-            load.remote(model_format)
-
-
-def load_stage_modules(model_format: str) -> None:
-    """Import what a worker imports: the stages, Ray Data and the engine's library."""
-    for name in ("ray.data", "jobs.stages", "onnxruntime" if model_format == "onnx" else "torch"):
-        importlib.import_module(name)

@@ -88,6 +88,12 @@ class ShardSink:
             return receipt_of(self._log.read(shard_id), is_winner=False)
         return receipt_of(record, is_winner=True)
 
+    def find(self, shard_id: int) -> Receipt | None:
+        """The receipt of a shard that is committed already, else None."""
+        if not self._log.is_committed(shard_id):
+            return None
+        return receipt_of(self._log.read(shard_id), is_winner=False)
+
     def _write_masks(self, shard_id: int, predictions: Sequence[Prediction]) -> dict[str, str]:
         """Write the masks; their paths by image id.
 

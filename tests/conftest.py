@@ -26,6 +26,21 @@ def assets() -> Path:
     return ASSETS
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """The CPU and the first GPU, one test each; with REQUIRE_GPU=1 an absent GPU fails."""
+    name = str(request.param)
+    if name == "cuda":
+        import torch  # here, because most tests do without
+
+        if not torch.cuda.is_available():
+            message = "there is no CUDA device for this test"
+            if os.environ.get("REQUIRE_GPU") == "1":
+                pytest.fail(message)
+            pytest.skip(message)
+    return name
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[S3Server]:
     """An S3 server on loopback that this process and its children use, and that counts requests."""

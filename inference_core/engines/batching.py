@@ -40,16 +40,24 @@ def run_or_halve(tiles: Sequence[Uint8Array], forward: Callable[[Uint8Array], Ou
     """Forward one batch; on failure its halves."""
     try:
         outputs = forward(np.stack(tiles))
-    except (DeviceMemoryError, EngineError) as exc:
-        if len(tiles) > 1:
-            middle = len(tiles) // 2
-            return run_or_halve(tiles[:middle], forward) + run_or_halve(tiles[middle:], forward)
-        if isinstance(exc, DeviceMemoryError):
-            return [OutOfMemoryError("the image does not fit the device's memory even alone; lower its size")]
-        return [InferError(f"the model refused the image: {exc}")]
+    except DeviceMemoryError:
+        alone: InputError = OutOfMemoryError("the image does not fit the device's memory even alone; lower its size")
+    except EngineError as exc:
+        alone = InferError(f"the model refused the image: {exc}")
+    else:
+        return split_outputs(outputs)
+    # Out of the handler, since the error's traceback holds every array of the failed forward.
+    if len(tiles) == 1:
+        return [alone]
+    middle = len(tiles) // 2
+    return run_or_halve(tiles[:middle], forward) + run_or_halve(tiles[middle:], forward)
+
+
+def split_outputs(outputs: Outputs) -> list[Outputs | InputError]:
+    """Each tile's own outputs; those that are not finite become its error."""
     return [
         {name: array[index] for name, array in outputs.items()}
         if outputs["finite"][index]
         else InferError("the model's output is not finite; check the weights, or use a higher precision")
-        for index in range(len(tiles))
+        for index in range(len(outputs["finite"]))
     ]

@@ -44,9 +44,9 @@ def resolve_precision(precision: Precision | str, *, device: str) -> Precision:
     if precision == "auto":
         return "fp32" if device == "cpu" else "fp16"
     if precision not in ("fp32", "fp16", "bf16"):
-        raise ConfigError(f"must be auto, fp32, fp16 or bf16, got {precision!r}", key="precision")
+        raise ConfigError(f"must be auto, fp32, fp16 or bf16, got {precision!r}; correct it", key="precision")
     if precision == "fp16" and device == "cpu":
-        raise ConfigError("fp16 must go with a CUDA device, got cpu; use fp32 or bf16", key="precision")
+        raise ConfigError("must be fp32, bf16 or auto on the CPU, got 'fp16'; correct it", key="precision")
     return precision  # type: ignore[return-value]
 
 
@@ -57,24 +57,31 @@ def build_engine(package: ModelPackage, *, device: str, precision: str, num_thre
         package: as read.
         device: auto, cpu or cuda:N.
         precision: auto, fp32, fp16 or bf16; an ONNX graph has its own.
-        num_threads: CPU threads of one forward.
+        num_threads: CPU threads of one forward, 0 leaves it to the library; torch's are those of the whole process.
 
     Raises:
         ConfigError: the device or precision cannot be had, or an extra is not installed.
         ModelError: the weights do not load or do not fit the spec.
     """
     chosen = resolve_device(device)
+    chosen_precision = resolve_precision(precision, device=chosen)
     if package.spec.format == "onnx":
-        from inference_core.engines.onnx_engine import OnnxEngine
+        from inference_core.engines.onnx_engine import OnnxEngine, has_cuda_provider
 
+        if device == "auto" and not has_cuda_provider():
+            chosen = "cpu"
         return OnnxEngine(package.weights, package.spec.input, device=chosen, num_threads=num_threads)
+    import torch
+
     from inference_core.engines.torch_engine import TorchEngine
     from inference_core.models.torch_module import build_module
 
+    if num_threads:
+        torch.set_num_threads(num_threads)
     return TorchEngine(
         build_module(package),
         package.spec.input,
         device=chosen,
-        precision=resolve_precision(precision, device=chosen),
+        precision=chosen_precision,
         num_threads=num_threads,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from inference_core.engines.memory_errors import is_out_of_memory
 from inference_core.engines.normalize import ArrayNormalizer
 from inference_core.engines.protocol import Array, EngineFacts
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
@@ -14,6 +15,8 @@ from inference_core.spec import InputSpec
 
 ONLY_FATAL = 4
 """ONNX Runtime's log severity; graphs with initialisers among their inputs print hundreds of warnings."""
+
+CUDA_PROVIDER = "CUDAExecutionProvider"
 
 INPUT_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -37,7 +40,7 @@ class OnnxEngine:
         declared = check_input(self._session, spec)
         self._input_name = declared.name
         self._dtype = INPUT_DTYPES[declared.type]
-        self._output_names = [output.name for output in self._session.get_outputs()]
+        self._output_names = tensor_outputs(self._session)
         self._normalizer = ArrayNormalizer(spec)
         self.facts = EngineFacts(
             engine="onnxruntime",
@@ -46,23 +49,44 @@ class OnnxEngine:
             num_threads=num_threads,
             max_batch=declared.shape[0] if isinstance(declared.shape[0], int) else None,
         )
+        self._fixed_batch = self.facts.max_batch or 0
 
     def run(self, batch: Uint8Array) -> dict[str, Array]:
         """See Engine.run; the outputs are NumPy arrays."""
-        values = self._normalizer.normalize(batch)
+        count = len(batch)
+        if count < self._fixed_batch:
+            # Blank images make a graph's fixed batch full; their outputs are dropped.
+            batch = np.concatenate([batch, np.zeros((self._fixed_batch - count, *batch.shape[1:]), np.uint8)])
+        values = self._normalizer.normalize(batch).astype(self._dtype, copy=False)
         try:
-            outputs = self._session.run(self._output_names, {self._input_name: values.astype(self._dtype, copy=False)})
+            outputs = self._session.run(self._output_names, {self._input_name: values})
         except runtime_errors() as exc:
             message = " ".join(str(exc).split())[:300]
-            if "allocate" in message.lower() or "out of memory" in message.lower():
+            if is_out_of_memory(exc):
                 raise DeviceMemoryError(message) from exc
             raise EngineError(message) from exc
+        if self._fixed_batch:
+            outputs = [output[:count] for output in outputs]
         return {name: as_float32(value) for name, value in zip(self._output_names, outputs, strict=True)}
 
 
 def as_float32(value: Any) -> Array:
-    """An output array; half precision becomes float32."""
-    return value.astype(np.float32) if value.dtype == np.float16 else value
+    """An output array; half and double precision become float32."""
+    return value.astype(np.float32, copy=False) if np.issubdtype(value.dtype, np.floating) else value
+
+
+def tensor_outputs(session: Any) -> list[str]:
+    """Names of the graph's outputs that are tensors.
+
+    Raises:
+        ModelError: there are none.
+    """
+    outputs = session.get_outputs()
+    names = [output.name for output in outputs if output.type.startswith("tensor(")]
+    if not names:
+        types = ", ".join(output.type for output in outputs)
+        raise ModelError(f"the graph must give tensors, got {types}; export it without post-processing")
+    return names
 
 
 def open_session(graph: bytes, *, device: str, num_threads: int) -> Any:
@@ -77,24 +101,39 @@ def open_session(graph: bytes, *, device: str, num_threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=providers(onnxruntime, device))
+        session = onnxruntime.InferenceSession(graph, options, providers=providers(onnxruntime, device))
     except runtime_errors() as exc:
         reason = " ".join(str(exc).split())[:300]
         raise ModelError(
             f"weights must be an ONNX graph that this ONNX Runtime opens: {reason}; export it again"
         ) from exc
+    if device != "cpu" and CUDA_PROVIDER not in session.get_providers():
+        # ONNX Runtime goes on on the CPU, silently, where the provider's libraries do not load.
+        raise ConfigError(
+            f"device {device} needs CUDA libraries that fit this ONNX Runtime; install them, or set device cpu"
+        )
+    return session
+
+
+def has_cuda_provider() -> bool:
+    """Whether this ONNX Runtime was built for CUDA; False where there is none."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return CUDA_PROVIDER in onnxruntime.get_available_providers()
 
 
 def providers(onnxruntime: Any, device: str) -> list[Any]:
     """Execution providers for a device, most wanted first."""
     if device == "cpu":
         return ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if CUDA_PROVIDER not in onnxruntime.get_available_providers():
         raise ConfigError(
             f"device {device} needs ONNX Runtime's CUDA provider; pip install onnxruntime-gpu, or set device cpu"
         )
     index = int(device.partition(":")[2] or 0)
-    return [("CUDAExecutionProvider", {"device_id": index}), "CPUExecutionProvider"]
+    return [(CUDA_PROVIDER, {"device_id": index}), "CPUExecutionProvider"]
 
 
 def runtime_errors() -> tuple[type[BaseException], ...]:

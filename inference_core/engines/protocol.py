@@ -26,7 +26,7 @@ class EngineFacts:
     num_threads: int
     """CPU threads of one forward; 0 where the library chooses."""
     max_batch: int | None = None
-    """Largest batch that the model's graph takes, None where it is free."""
+    """Images per forward where the model's graph fixes them (smaller batches are filled up), None where free."""
 
     def __str__(self) -> str:
         return f"{self.engine} on {self.device}, {self.precision}"

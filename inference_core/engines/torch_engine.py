@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from inference_core.engines.memory_errors import is_out_of_memory
 from inference_core.engines.normalize import TensorNormalizer
 from inference_core.engines.protocol import EngineFacts, Precision
 from inference_core.errors import DeviceMemoryError, EngineError
 from inference_core.records import Uint8Array
 from inference_core.spec import InputSpec
+
+FORWARD_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    torch.jit.Error,  # what a script raises; no RuntimeError
+)
+"""What the code of a model may raise for an input that it does not take."""
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -25,7 +40,7 @@ class TorchEngine:
         spec: how pixels are normalised.
         device: a torch device name.
         precision: of weights and activations; normalisation and outputs are fp32.
-        num_threads: CPU threads, recorded only; the process sets them.
+        num_threads: CPU threads, recorded only; ``build_engine`` sets them.
     """
 
     def __init__(
@@ -42,13 +57,14 @@ class TorchEngine:
     def run(self, batch: Uint8Array) -> dict[str, Tensor]:
         """See Engine.run."""
         try:
-            values = self._normalizer.normalize(torch.from_numpy(batch).to(self._device))
+            pixels = torch.from_numpy(np.require(batch, requirements="W"))  # torch refuses read-only memory
+            values = self._normalizer.normalize(pixels.to(self._device))
             return name_outputs(self._module(values.to(self._dtype)))
-        except torch.OutOfMemoryError as exc:
-            raise DeviceMemoryError(first_line(exc)) from exc
-        except (RuntimeError, TypeError, ValueError, IndexError) as exc:
-            if "can't allocate memory" in str(exc) or "not enough memory" in str(exc):
+        except FORWARD_ERRORS as exc:
+            if is_out_of_memory(exc):
                 raise DeviceMemoryError(first_line(exc)) from exc
+            if "CUDA error" in str(exc):
+                raise  # the device is unusable for this process from now on: no image is to blame
             raise EngineError(first_line(exc)) from exc
 
 

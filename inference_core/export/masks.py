@@ -70,8 +70,8 @@ def encode_mask(mask: Uint8Array, *, num_classes: int) -> bytes:
 def mask_name(image_id: str) -> str:
     """Relative path of an image's mask, the same in every run and distinct for distinct ids.
 
-    It is the id with ``.png`` added, so that a.jpg and a.png do not collide. Names that no file system takes
-    (empty, dots, over its length) are written in another way.
+    It is the id with ``.png`` added, so that a.jpg and a.png do not collide. What no file system takes (empty names,
+    dots, NUL, names over its length) is written with ``%``, and ``%`` itself as ``%25``.
     """
     *folders, name = image_id.split("/")
     return "/".join(["masks", *(safe_part(part) for part in folders), safe_part(f"{name}.png")])
@@ -79,9 +79,10 @@ def mask_name(image_id: str) -> str:
 
 def safe_part(part: str) -> str:
     """One part of a path as it is where possible."""
+    part = part.replace("%", "%25").replace("\0", "%00")
     if part in ("", ".", ".."):
         return "%" + part.replace(".", "2E")
     if len(part.encode()) <= MAX_PART_BYTES:
         return part
-    suffix = f"~{sha256_hex(part.encode())[:16]}.png"
+    suffix = f"%~{sha256_hex(part.encode())[:16]}.png"
     return part.encode()[: MAX_PART_BYTES - len(suffix)].decode(errors="ignore") + suffix

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
 from inference_core import storage
-from inference_core.errors import ConfigError, MissingObjectError, ModelError
+from inference_core.errors import ConfigError, MissingObjectError, ModelError, StorageError
 from inference_core.provenance import digest_of, sha256_hex
 from inference_core.spec import ModelSpec
 from inference_core.validation import build_settings, parse_yaml
@@ -36,8 +39,9 @@ def load_package(uri: str) -> ModelPackage:
         ConfigError: there is no package at ``uri``, or its ``model.yaml`` is wrong (all problems at once).
         ModelError: the weights are missing or are not those that ``weights_sha256`` names.
     """
-    folder = uri.removesuffix(SPEC_FILE).rstrip("/") if uri.endswith(SPEC_FILE) else uri.rstrip("/")
-    folder = storage.normalise(folder or ".")
+    trimmed = uri.rstrip("/") or uri
+    above, _, last = trimmed.rpartition("/")
+    folder = storage.normalise((above or ".") if last == SPEC_FILE else trimmed)
     spec_uri = storage.join(folder, SPEC_FILE)
     try:
         text = storage.read_bytes(spec_uri)
@@ -45,9 +49,9 @@ def load_package(uri: str) -> ModelPackage:
         raise ConfigError(f"model must be a folder with a {SPEC_FILE}, got {uri}; check the path") from exc
     data = parse_yaml(text, origin=spec_uri)
     if isinstance(data.get("classes"), str):
-        data["classes"] = read_class_names(resolve(folder, data["classes"]))
+        data["classes"] = read_class_names(resolve(folder, data["classes"], key="classes"))
     spec = build_settings(ModelSpec, data, origin=spec_uri)
-    weights_uri = resolve(folder, spec.weights)
+    weights_uri = resolve(folder, spec.weights, key="weights")
     weights = read_weights(weights_uri, spec=spec)
     return ModelPackage(
         uri=folder,
@@ -58,11 +62,22 @@ def load_package(uri: str) -> ModelPackage:
     )
 
 
-def resolve(folder: str, path: str) -> str:
-    """A path of the package as a URI: absolute paths and URIs stay, others lie below ``folder``."""
-    if "://" in path or path.startswith("/"):
-        return storage.normalise(path)
-    return storage.join(folder, *path.split("/"))
+def resolve(folder: str, path: str, *, key: str) -> str:
+    """A path of the package as a URI: absolute paths and URIs stay, others lie below ``folder``.
+
+    Raises:
+        ConfigError: the path would leave the folder, or is none; ``key`` is named.
+    """
+    try:
+        if "://" in path or path.startswith("/"):
+            return storage.normalise(path)
+        return storage.join(folder, path.removeprefix("./"))
+    except StorageError as exc:
+        raise ConfigError(
+            f"must be a path below the package, an absolute path or a URI, got {storage.mask_secrets(path)!r}; "
+            "correct it",
+            key=key,
+        ) from exc
 
 
 def read_weights(uri: str, *, spec: ModelSpec) -> bytes:
@@ -83,15 +98,32 @@ def read_weights(uri: str, *, spec: ModelSpec) -> bytes:
 def read_class_names(uri: str) -> list[str]:
     """Class names from a text file with one a line, or a YAML or JSON list."""
     try:
-        text = storage.read_bytes(uri).decode("utf-8")
+        text = storage.read_bytes(uri).decode("utf-8-sig")
     except MissingObjectError as exc:
-        raise ConfigError(f"classes must name an existing file or be a list, got {uri}; correct it") from exc
+        raise ConfigError(f"must name an existing file or be a list, got {uri}; correct it", key="classes") from exc
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"classes file must be UTF-8 text, got {uri}; save it as UTF-8") from exc
+        raise ConfigError(f"must name a UTF-8 text file, got {uri}; save it as UTF-8", key="classes") from exc
     if uri.endswith((".yaml", ".yml", ".json")):
-        names = parse_yaml(f"names: {text}" if uri.endswith(".json") else f"names:\n{text}", origin=uri)["names"]
-        return [str(name) for name in names] if isinstance(names, list) else names
+        return read_name_list(text, uri=uri)
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def read_name_list(text: str, *, uri: str) -> list[str]:
+    """Class names from a YAML or JSON list."""
+    try:
+        names = json.loads(text) if uri.endswith(".json") else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as exc:
+        reason = " ".join(str(exc).split())
+        raise ConfigError(f"must name a readable file, got {uri}: {reason}; mend it", key="classes") from exc
+    if not isinstance(names, list):
+        raise ConfigError(
+            f"must name a file that holds a list, got {type(names).__name__} in {uri}; list the names in output order",
+            key="classes",
+        )
+    strange = [name for name in names if not isinstance(name, str)]
+    if strange:  # YAML reads no, on and 3 as other things than text
+        raise ConfigError(f"must be names, got {strange[0]!r} in {uri}; put it in quotes", key="classes")
+    return names
 
 
 def model_digest(spec: ModelSpec, *, weights_sha256: str) -> str:

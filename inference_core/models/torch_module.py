@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import warnings
 from typing import TYPE_CHECKING
 
 from inference_core.errors import ModelError
 from inference_core.models.architectures import build_architecture
-from inference_core.models.checkpoint import load_into, read_state_dict
+from inference_core.models.checkpoint import BROKEN_FILE, load_into, read_state_dict
 from inference_core.models.package import ModelPackage
 
 if TYPE_CHECKING:
@@ -40,9 +41,12 @@ def load_torchscript(package: ModelPackage) -> nn.Module:
     import torch
 
     try:
-        return torch.jit.load(io.BytesIO(package.weights), map_location="cpu")  # type: ignore[no-any-return,no-untyped-call]
-    except (RuntimeError, ValueError) as exc:
-        reason = str(exc).strip().splitlines()[0]
+        with warnings.catch_warnings():
+            # torch would have everyone export instead; the archives that exist still have to be read.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return torch.jit.load(io.BytesIO(package.weights), map_location="cpu")  # type: ignore[no-any-return,no-untyped-call]
+    except BROKEN_FILE as exc:
+        reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0].split(". ")[0]
         raise ModelError(
             f"weights must be a TorchScript archive, got {package.weights_uri} ({reason}); "
             "save it with torch.jit.save, or use format state_dict"

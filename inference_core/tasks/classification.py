@@ -35,6 +35,7 @@ class ClassificationTask:
         self._spec = spec
         self._top_k = min(spec.output.top_k, len(spec.classes))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
         """Keep the top classes: ``class_ids`` (B, k) int32, ``scores`` (B, k), ``entropy`` and ``finite`` (B,)."""
         logits = pick_output(outputs, name=self._spec.output.name)
@@ -47,13 +48,13 @@ class ClassificationTask:
             )
         check_num_classes(logits.shape[1], classes=self._spec.classes, shape=tuple(logits.shape))
         scores = activate(logits, spec=self._spec.output, temperature=self._spec.calibration.temperature)  # (B, K)
-        # A stable sort, so that equal scores come in the order of their class ids on every device.
-        order = xp.argsort(scores, axis=1, descending=True, stable=True)[:, : self._top_k]
+        # By logits, which still differ where scores round to 1; stable, so that equal ones come by class id everywhere.
+        order = xp.argsort(logits, axis=1, descending=True, stable=True)[:, : self._top_k]
         return {
             "class_ids": xp.astype(order, xp.int32),
             "scores": xp.take_along_axis(scores, order, axis=1),
             "entropy": normalized_entropy(scores),
-            "finite": all_finite(scores),
+            "finite": all_finite(logits),
         }
 
     def finish(self, raw: RawOutput, placement: Placement) -> Result:

@@ -16,13 +16,18 @@ def pick_output(outputs: Mapping[str, Array], *, name: str | None) -> Array:
     """The output called ``name``, or the first.
 
     Raises:
-        ModelError: there is no such output.
+        ModelError: there is no such output, or it holds no floating-point scores.
     """
-    if name is None:
-        return next(iter(outputs.values()))
+    name = next(iter(outputs)) if name is None else name
     if name not in outputs:
         raise ModelError(f"output.name must be one of {', '.join(outputs)}, got {name!r}; correct model.yaml")
-    return outputs[name]
+    output = outputs[name]
+    if not array_namespace(output).isdtype(output.dtype, "real floating"):
+        raise ModelError(
+            f"output {name} must be floating-point scores, got {output.dtype}{list(output.shape)}; "
+            f"set output.name to another of {', '.join(outputs)}, or export the model without argmax"
+        )
+    return output
 
 
 def check_num_classes(found: int, *, classes: tuple[str, ...], shape: tuple[int, ...]) -> None:

@@ -48,7 +48,6 @@ class SegmentationTask:
 
     Args:
         spec: ``output.threshold`` decides two classes, the largest score decides more.
-        tile_hw: input size of one tile; None where it follows each image (fit native).
     """
 
     result_fields: tuple[pa.Field, ...] = (
@@ -64,6 +63,7 @@ class SegmentationTask:
         self._keeps_scores = not spec.is_binary and (spec.output.resize_from == "scores" or spec.input.fit == "tile")
         self._steps = tuple((step.name, step.value) for step in spec.postprocess)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
         """Shrink to uint8 planes of the tile's size; coarser outputs are scaled up before the activation.
 
@@ -75,8 +75,9 @@ class SegmentationTask:
         if tuple(logits.shape[-2:]) != tile_hw:
             logits = upsample(logits, size_hw=tile_hw)
         if spec.is_binary:
-            foreground = self._foreground(logits)  # (B, h, w)
-            return {"foreground": to_uint8(foreground), "finite": all_finite(foreground)}
+            plane, is_logit = self._foreground_plane(logits)  # (B, h, w)
+            foreground = self._score(plane) if is_logit else plane
+            return {"foreground": to_uint8(foreground), "finite": all_finite(plane)}
         check_num_classes(logits.shape[1], classes=spec.classes, shape=tuple(logits.shape))
         temperature = spec.calibration.temperature
         if self._keeps_scores:
@@ -90,13 +91,13 @@ class SegmentationTask:
             "finite": all_finite(best),
         }
 
-    def _foreground(self, logits: Array) -> Array:
-        """Score of the foreground class, (B, h, w), from one or two planes."""
-        output, temperature = self._spec.output, self._spec.calibration.temperature
+    def _foreground_plane(self, logits: Array) -> tuple[Array, bool]:
+        """(B, h, w) of the foreground from one or two planes, and whether they are logits or scores already."""
+        output = self._spec.output
         num_planes = logits.shape[1]
         if num_planes == 2 and output.activation == "softmax":
             # The softmax of two classes is the sigmoid of their difference: one plane instead of two.
-            return sigmoid((logits[:, 1, ...] - logits[:, 0, ...]) / temperature)
+            return logits[:, 1, ...] - logits[:, 0, ...], True
         if num_planes == 1 and output.activation == "softmax":
             raise ModelError(
                 "output.activation must be sigmoid or none for a model with one output plane, got softmax; "
@@ -104,7 +105,12 @@ class SegmentationTask:
             )
         if num_planes not in (1, 2):
             check_num_classes(num_planes, classes=self._spec.classes, shape=tuple(logits.shape))
-        return activate(logits, spec=output, temperature=temperature)[:, -1, ...]
+        return logits[:, -1, ...], output.activation == "sigmoid"
+
+    def _score(self, logits: Array) -> Array:
+        """Calibrated scores of two-class logits, of any shape."""
+        temperature = self._spec.calibration.temperature
+        return sigmoid(logits if temperature == 1.0 else logits / temperature)
 
     def finish(self, raw: RawOutput, placement: Placement) -> Result:
         """Join tiles, scale to the image, decide, clean, measure."""

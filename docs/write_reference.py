@@ -1,0 +1,203 @@
+"""Write the generated parts of the documentation: the tables of keys, and the JSON schemas for editors.
+
+python docs/write_reference.py
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from inference_core import spec
+from inference_core.spec import ModelSpec
+from jobs import config
+from jobs.config import JobConfig
+
+DOCS = Path(__file__).resolve().parent
+TABLE = re.compile(r"(<!-- keys: (\w+) (\S*)-->\n).*?(<!-- end -->)", re.DOTALL)
+"""A place for a table: the settings class, and what its keys are prefixed with."""
+
+MEANINGS = {
+    "ModelSpec.name": "What reports call the model; letters, digits, `_`, `.` and `-`. Not part of the model digest.",
+    "ModelSpec.task": "What the model answers.",
+    "ModelSpec.format": "How the weights are stored.",
+    "ModelSpec.weights_sha256": "Digest of the weights, checked when the package is read.",
+    "ModelSpec.architecture": "With `state_dict`, and only there: the module that the weights belong to.",
+    "ModelSpec.input": "How pixels become the model's input.",
+    "ModelSpec.output": "How the model's raw output is read.",
+    "ModelSpec.calibration": "Adjusts confidence without changing the order of classes.",
+    "ModelSpec.postprocess": "Segmentation: steps on the mask in the image's own pixels, in order.",
+    "ArchitectureSpec.options": "Keyword arguments of the factory.",
+    "InputSpec.fit": "How an image of any size gets the input's size.",
+    "InputSpec.interpolation": "Of the resize.",
+    "InputSpec.color": "Order of the channels; `gray` is one channel of luminance.",
+    "InputSpec.layout": "Order of the input's axes.",
+    "InputSpec.filters": "Steps on the decoded pixels before the fit, in order.",
+    "InputSpec.decode": "How a file becomes 8-bit RGB pixels.",
+    "CalibrationSpec.temperature": "Divides the logits: 1 changes nothing, above 1 is less confident.",
+    "LimitsConfig.max_bytes": "Largest file.",
+    "LimitsConfig.max_pixels": "Largest width times height of one page or frame.",
+    "LimitsConfig.max_side_px": "Largest width or height.",
+    "LimitsConfig.max_frames": "Most pages or frames in one file.",
+    "JobConfig.limits": "Images over one of these become rows with status `too_large`.",
+    "JobConfig.results": "What is written beside the rows.",
+    "JobConfig.execution": "How the run uses the machine.",
+    "ExecutionConfig.precision": "Of the forward; `auto`: fp16 on CUDA, fp32 on the CPU. An ONNX graph has its own.",
+}
+"""Of fields whose class does not say it in a docstring."""
+
+SHORT_FILTERS = {
+    "anyOf": [
+        {"enum": ["gray", "stretch_minmax", "clahe"]},
+        {
+            "type": "object",
+            "properties": {
+                "gamma": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"$ref": "#/$defs/GammaFilter"}]},
+                "clahe": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"$ref": "#/$defs/ClaheFilter"}]},
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        },
+    ]
+}
+SHORT_STEPS = {
+    "type": "object",
+    "properties": {
+        "fill_holes": {"type": "boolean"},
+        **{name: {"type": "integer", "exclusiveMinimum": 0} for name in ("min_area_px", "open_px", "close_px")},
+    },
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+}
+
+
+def main() -> None:
+    """Write every file that differs."""
+    for path, text in build_files().items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(DOCS.parent)}")
+
+
+def build_files() -> dict[Path, str]:
+    """Generated files by path: the schemas whole, the pages with their tables filled in."""
+    schemas = {"model.schema.json": model_schema(), "job.schema.json": job_schema()}
+    files = {DOCS / "schema" / name: json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        files[page] = TABLE.sub(lambda found: found[1] + key_table(found[2], prefix=found[3]) + found[4], text)
+    return files
+
+
+def model_schema() -> dict[str, Any]:
+    """The schema of ``model.yaml``, short forms of lists included."""
+    schema = with_meanings(ModelSpec)
+    properties = schema["properties"]
+    properties["classes"] = allow(properties["classes"], {"type": "string"})
+    properties["postprocess"]["items"] = allow(properties["postprocess"]["items"], SHORT_STEPS)
+    filters = schema["$defs"]["InputSpec"]["properties"]["filters"]
+    filters["items"] = allow(filters["items"], SHORT_FILTERS)
+    return schema
+
+
+def job_schema() -> dict[str, Any]:
+    """The schema of a job's file, whose ``input`` may be a single text."""
+    schema = with_meanings(JobConfig)
+    schema["properties"]["input"] = allow(schema["properties"]["input"], {"type": "string", "minLength": 1})
+    return schema
+
+
+def allow(schema: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema that accepts what either accepts and keeps the first one's description and default."""
+    kept = {key: value for key, value in schema.items() if key in ("title", "description", "default")}
+    return {"anyOf": [{key: value for key, value in schema.items() if key not in kept}, dict(other)], **kept}
+
+
+def with_meanings(cls: type[BaseModel]) -> dict[str, Any]:
+    """A class's JSON schema with what each key means, which editors show."""
+    schema = cls.model_json_schema(by_alias=True)
+    for name, definition in {cls.__name__: schema, **schema.get("$defs", {})}.items():
+        meanings = meanings_of(settings_class(name))
+        for key, entry in definition["properties"].items():
+            entry.setdefault("description", meanings.get(key, "").replace("`", ""))
+    return schema
+
+
+def key_table(class_name: str, *, prefix: str) -> str:
+    """The keys of one settings class as a Markdown table."""
+    cls = settings_class(class_name)
+    schema = cls.model_json_schema(by_alias=True)
+    meanings = meanings_of(cls)
+    lines = ["| key | value | default | meaning |", "|---|---|---|---|"]
+    for key, entry in schema["properties"].items():
+        default = default_text(entry, is_required=key in schema.get("required", ()))
+        lines.append(f"| `{prefix}{key}` | {value_text(entry)} | {default} | {meanings.get(key, '')} |")
+    return "\n".join(lines) + "\n"
+
+
+def settings_class(name: str) -> type[BaseModel]:
+    """A settings class by its name."""
+    found: type[BaseModel] = getattr(spec, name, None) or getattr(config, name)
+    return found
+
+
+def meanings_of(cls: type[BaseModel]) -> dict[str, str]:
+    """What each key of a class means, from the docstrings under its fields, else from MEANINGS."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(definition, ast.ClassDef), "the source of a class is a class"
+    written = {}
+    for field, below in zip(definition.body, definition.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            assert isinstance(below.value, ast.Constant), "an expression under a field is its docstring"
+            written[field.target.id] = " ".join(str(below.value.value).replace("``", "`").split())
+    return {
+        field.alias or name: written.get(name) or MEANINGS.get(f"{cls.__name__}.{name}", "")
+        for name, field in cls.model_fields.items()
+    }
+
+
+def value_text(entry: Mapping[str, Any]) -> str:
+    """What a key takes, in a few words."""
+    if "enum" in entry:
+        return ", ".join(f"`{value}`" for value in entry["enum"])
+    if "const" in entry:
+        return f"`{entry['const']}`"
+    if "anyOf" in entry:
+        return " or ".join(value_text(option) for option in entry["anyOf"])
+    if "$ref" in entry:
+        return "keys below"
+    kind = str(entry.get("type", "any"))
+    if kind == "array":
+        return f"[{', '.join(map(value_text, entry['prefixItems']))}]" if "prefixItems" in entry else "list"
+    return kind + bounds_text(entry)
+
+
+def bounds_text(entry: Mapping[str, Any]) -> str:
+    """The range of a number."""
+    signs = {"exclusiveMinimum": "> ", "minimum": "≥ ", "exclusiveMaximum": "< ", "maximum": "≤ "}
+    bounds = [f"{sign}{entry[name]:g}" for name, sign in signs.items() if name in entry]
+    return f" {', '.join(bounds)}" if bounds else ""
+
+
+def default_text(entry: Mapping[str, Any], *, is_required: bool) -> str:
+    """A default as it would stand in YAML."""
+    if is_required:
+        return "required"
+    value = entry.get("default")
+    if isinstance(value, dict) or "default" not in entry:
+        return ""
+    return f"`{json.dumps(value, ensure_ascii=False)}`".replace('"', "")
+
+
+if __name__ == "__main__":
+    main()

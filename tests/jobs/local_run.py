@@ -1,0 +1,56 @@
+"""Plan, run and read jobs in this process, without Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inference_core import storage
+from inference_core.models.package import ModelPackage
+from jobs.columns import SHARD_SCHEMA
+from jobs.commits import CommitLog
+from jobs.config import JobConfig
+from jobs.plan import Plan, find_plan, make_plan
+from jobs.run import stage_settings
+from jobs.stages import StageSettings, WholeShards, commit_worker, prepare_worker
+
+TIMES = ("fetch_ms", "prepare_ms", "infer_ms", "finish_ms")
+
+
+def plan_job(config: JobConfig, package: ModelPackage) -> Plan:
+    """The plan of a job, found or made."""
+    return find_plan(config, package) or make_plan(config, package)
+
+
+def worker_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> StageSettings:
+    """What workers are told, in a process that forgets earlier runs."""
+    prepare_worker.cache_clear()
+    commit_worker.cache_clear()
+    return stage_settings(config, package, plan)
+
+
+def run_shards(config: JobConfig, package: ModelPackage, plan: Plan, shard_ids: Iterable[int] | None = None) -> pa.Table:
+    """Commit shards, all by default, as an actor of the whole layout does; the receipts."""
+    ids = list(range(len(plan.shards))) if shard_ids is None else list(shard_ids)
+    return WholeShards(worker_settings(config, package, plan))(shard_table(ids))
+
+
+def shard_table(shard_ids: Iterable[int]) -> pa.Table:
+    """What the pipeline begins with."""
+    return pa.table({"shard_id": list(shard_ids)}, schema=SHARD_SCHEMA)
+
+
+def read_rows(output: str | Path, plan: Plan | None = None) -> list[dict[str, Any]]:
+    """All rows that the commit log vouches for, by row id, without their times."""
+    uri = storage.normalise(str(output))
+    log = CommitLog(uri)
+    ids = sorted(log.committed()) if plan is None else list(range(len(plan.shards)))
+    tables = []
+    for record in log.read_many(ids):
+        with storage.open_for_read(storage.join(uri, *record.data.path.split("/"))) as file:
+            tables.append(pq.read_table(file))
+    return pa.concat_tables(tables).sort_by("row_id").drop_columns(list(TIMES)).to_pylist()
