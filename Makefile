@@ -39,7 +39,7 @@ demo: $(VENV)/demo.stamp
 	@echo "Four of the files are no images, on purpose: max_error_frac=0.1 accepts them. By default more than 1 % ends"
 	@echo "with exit code 3."
 	$(BIN)/millrace run --model examples/cells/package --input $(DEMO)/images --output $(DEMO)/run --set max_error_frac=0.1
-	$(BIN)/python examples/cells/show_rows.py $(DEMO)/run --count 8
+	$(BIN)/python examples/cells/show_rows.py $(DEMO)/run
 	$(BIN)/python examples/cells/score.py --truth $(DEMO) --predicted $(DEMO)/run/masks --min-iou 0.85
 	@test -f $(DEMO)/run/_SUCCESS && echo "The report is at $(DEMO)/run/report/report.html"
 

@@ -53,7 +53,7 @@ def run_job(
     flags = {"model": model, "input": input_uris or None, "output": output}
     settings = read_settings(config, flags=flags, assignments=assignments or [])
     chosen = read_log_format(log_format)
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     print_settings(settings, console=console, log_format=chosen)
     outcome = run(settings, show=lambda state: show_state(state, console=console, log_format=chosen))
     report_outcome(outcome, max_error_frac=settings.max_error_frac, log_format=chosen)
@@ -84,7 +84,8 @@ def print_settings(settings: JobConfig, *, console: Console, log_format: LogForm
         sys.stderr.write(json.dumps({"event": "settings", **dumped}) + "\n")
         return
     console.print(
-        f"settings\n{yaml.safe_dump(dumped, sort_keys=False, default_flow_style=None).rstrip()}", highlight=False
+        f"settings\n{yaml.safe_dump(dumped, sort_keys=False, default_flow_style=None, width=1_000).rstrip()}",
+        highlight=False,
     )
 
 

@@ -65,6 +65,8 @@ class ExecutionConfig(Frozen):
     """Ray cluster; by default RAY_ADDRESS, else a cluster of this machine alone."""
     num_cpus: PositiveInt | None = None
     """CPUs of a cluster that is started for this run; by default all."""
+    head_start: bool = True
+    """Let child processes of the driver commit shards while a Ray of this machine alone starts."""
     no_progress_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     """Without a commit for this long while work is left, the run ends with an error; it can be resumed."""
 

@@ -108,10 +108,11 @@ def run_facts(output: str, plan: Plan, summary: Summary, records: Sequence[Commi
 
 
 def delete_orphans(output: str, records: Sequence[CommitRecord]) -> None:
-    """Remove row files of attempts that did not win."""
+    """Remove row files of attempts that did not win, and what killed writers left long ago."""
     vouched = {record.data.path for record in records}
     found = storage.list_objects(storage.join(output, "data"))
     storage.delete_many([entry.uri for entry in found if f"data/{entry.path}" not in vouched])
+    storage.remove_unfinished(output)
 
 
 def success_text(plan: Plan, facts: RunFacts) -> bytes:

@@ -32,7 +32,12 @@ STOP_TIMEOUT_S = 5.0
 def can_start_ahead(execution: ExecutionConfig) -> bool:
     """Whether the run will be in the whole layout on this machine's CPUs alone, so that children work as actors do."""
     is_local = not (execution.address or os.environ.get("RAY_ADDRESS"))
-    return is_local and execution.layout != "split" and (execution.device == "cpu" or count_cuda_devices() == 0)
+    return (
+        execution.head_start
+        and is_local
+        and execution.layout != "split"
+        and (execution.device == "cpu" or count_cuda_devices() == 0)
+    )
 
 
 @contextmanager

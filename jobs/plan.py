@@ -59,6 +59,7 @@ def find_plan(config: JobConfig, package: ModelPackage) -> Plan | None:
 
     Raises:
         ConfigError: the output holds another run or other files, or the input holds nothing.
+        StorageError: the output cannot be written, or its store does not keep what create-only writes promise.
     """
     found = read_plan(config.output)
     if found is not None:
@@ -66,6 +67,8 @@ def find_plan(config: JobConfig, package: ModelPackage) -> Plan | None:
         return found
     check_output_is_free(config.output)
     check_input_holds_something(config)
+    if not storage.is_local(config.output):
+        storage.check_create_only(config.output)
     return None
 
 
@@ -126,7 +129,7 @@ def shorten(value: Any) -> str:
 def check_output_is_free(output: str) -> None:
     """Raise ConfigError where the output holds anything but the traces of an interrupted planning."""
     for found in storage.list_objects(output):
-        if found.path != MANIFEST_FILE:
+        if found.path != MANIFEST_FILE and not found.path.startswith(storage.PROBE_PREFIX):
             raise ConfigError(
                 f"must be empty or hold this run, got {output} with {found.path}; choose another output or clear it",
                 key="output",

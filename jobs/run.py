@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -63,12 +62,13 @@ def run(config: JobConfig, *, show: ShowState) -> Outcome:
     started_s = time.time()
     package = load_package(config.model)
     found = find_plan(config, package)
-    state = find_state(config.output, found, is_new=False) if found else None
-    if state is None or state.todo:
-        plan = execute(config, package, state, show=show, started_s=started_s)
-    else:
-        with show(state):
-            plan = state.plan
+    if found is None or CommitLog(config.output).committed() != set(range(len(found.shards))):
+        check_package(package)
+    plan = found or make_plan(config, package)
+    state = find_state(config.output, plan, is_new=found is None)
+    with show(state) as progress:
+        if state.todo:
+            execute(config, package, state, progress=progress, started_s=started_s)
     return finalize(config.output, plan)
 
 
@@ -87,64 +87,38 @@ def find_state(output: str, plan: Plan, *, is_new: bool) -> RunState:
 
 
 def execute(
-    config: JobConfig, package: ModelPackage, state: RunState | None, *, show: ShowState, started_s: float
-) -> Plan:
+    config: JobConfig, package: ModelPackage, state: RunState, *, progress: RunProgress, started_s: float
+) -> None:
     """Commit the shards that are left.
 
     Args:
         config: the settings.
-        package: the model.
-        state: what an earlier command left; None where there is no plan yet.
-        show: gives the progress.
+        package: the model, known to work.
+        state: what is left.
+        progress: told of each shard.
         started_s: when the command began, seconds since 1970.
 
     Raises:
-        ModelError: the model does not work.
         JobError: the pipeline stopped.
     """
-    # Ray's processes take seconds to start; this one tries the model and lists the input meanwhile, and then its
-    # children commit the first shards until the first of Ray's actors does.
-    with ThreadPoolExecutor(1, thread_name_prefix="plan") as executor, ExitStack() as head_start:
-        getting_ready = executor.submit(get_ready, config, package, state, head_start=head_start)
+    settings = stage_settings(config, package, state.plan)
+    with ExitStack() as head_start:
+        if can_start_ahead(config.execution):
+            num_processes = min(config.execution.actors or available_cpus(config.execution), len(state.todo))
+            head_start.enter_context(start_ahead(settings, state.todo, num_processes=num_processes))
+        # Imported once the children are on their way: Ray Data takes most of a second.
         from jobs.runtime import ray_session
 
         with ray_session(config.execution) as resources:
-            ready = getting_ready.result()
-            choice = choose_pools(resources, config.execution, num_shards=len(ready.todo))
+            choice = choose_pools(resources, config.execution, num_shards=len(state.todo))
             note_attempt(config.output, attempt_record(choice, resources=resources, started_s=started_s))
-            with show(ready) as progress:
-                seen = SeenShards(config.output, ready.todo, progress)
-                seen.look()
-                receipts = start_pipeline(config, package, ready.plan, pools=choice.pools, todo=seen.left())
-                for batch in receipts:
-                    head_start.close()
-                    seen.add(batch)
+            seen = SeenShards(config.output, state.todo, progress)
+            seen.look()
+            for receipts in pipeline_receipts(seen.left(), settings, state.plan, pools=choice.pools):
                 head_start.close()
-                seen.look()
-    return ready.plan
-
-
-def get_ready(config: JobConfig, package: ModelPackage, state: RunState | None, *, head_start: ExitStack) -> RunState:
-    """Try the model, make the plan where there is none, and let children begin.
-
-    Args:
-        config: the settings.
-        package: the model.
-        state: what an earlier command left; None where there is no plan yet.
-        head_start: ends the children's work when it is closed.
-
-    Raises:
-        ModelError: the model does not work.
-    """
-    check_package(package)
-    if state is None:
-        plan = make_plan(config, package)
-        state = RunState(plan=plan, is_new=True, todo=range(len(plan.shards)), rows_done=0, rows_failed=0)
-    if can_start_ahead(config.execution):
-        settings = stage_settings(config, package, state.plan)
-        num_processes = min(config.execution.actors or available_cpus(config.execution), len(state.todo))
-        head_start.enter_context(start_ahead(settings, state.todo, num_processes=num_processes))
-    return state
+                seen.add(receipts)
+            head_start.close()
+            seen.look()
 
 
 def attempt_record(choice: PoolChoice, *, resources: Mapping[str, float], started_s: float) -> AttemptRecord:
@@ -159,17 +133,15 @@ def attempt_record(choice: PoolChoice, *, resources: Mapping[str, float], starte
     )
 
 
-def start_pipeline(
-    config: JobConfig, package: ModelPackage, plan: Plan, *, pools: Pools, todo: Sequence[int]
+def pipeline_receipts(
+    shard_ids: Sequence[int], settings: StageSettings, plan: Plan, *, pools: Pools
 ) -> Iterator[pa.Table]:
     """Receipts of shards as the pipeline commits them; none where nothing is to do."""
-    if not todo:
-        return iter(())
-    from jobs.pipeline import build_pipeline
+    if shard_ids:
+        from jobs.pipeline import build_pipeline
 
-    rows_per_shard = max(rows for _, rows in plan.shard_runs)
-    settings = stage_settings(config, package, plan)
-    return iterate(build_pipeline(todo, settings, pools=pools, rows_per_shard=rows_per_shard))
+        rows_per_shard = max(rows for _, rows in plan.shard_runs)
+        yield from iterate(build_pipeline(shard_ids, settings, pools=pools, rows_per_shard=rows_per_shard))
 
 
 class SeenShards:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -48,7 +49,8 @@ def start_ray(address: str | None, execution: ExecutionConfig) -> None:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address:
         try:
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+            with quiet_stderr():
+                ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
         except ConnectionError as exc:
             raise ConfigError(
                 f"must be the address of a running cluster, got {address!r} ({str(exc).splitlines()[0]}); start "
@@ -58,13 +60,30 @@ def start_ray(address: str | None, execution: ExecutionConfig) -> None:
             ) from exc
         return
     cpus = available_cpus(execution)
-    ray.init(
-        num_cpus=cpus,
-        include_dashboard=False,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        object_store_memory=cpus * STORE_BYTES_PER_CPU,
-    )
+    with quiet_stderr():
+        ray.init(
+            num_cpus=cpus,
+            include_dashboard=False,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            object_store_memory=cpus * STORE_BYTES_PER_CPU,
+        )
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Drop what native code writes to standard error meanwhile: Ray's core greets there. Errors are raised anyway."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def set_data_context(execution: ExecutionConfig) -> None:

@@ -6,6 +6,7 @@ Importing this loads neither fsspec nor an S3 client; the first URI that needs o
 from __future__ import annotations
 
 from inference_core.storage.operations import (
+    PROBE_PREFIX,
     check_create_only,
     create,
     delete_many,
@@ -22,6 +23,7 @@ from inference_core.storage.store import ObjectInfo, ReadOutcome, Store, open_st
 from inference_core.storage.uris import is_local, join, local_path, mask_secrets, normalise, scheme_of
 
 __all__ = [
+    "PROBE_PREFIX",
     "ObjectInfo",
     "ReadOutcome",
     "Store",

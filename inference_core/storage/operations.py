@@ -16,6 +16,9 @@ from inference_core.errors import StorageError
 from inference_core.storage.store import ObjectInfo, ReadOutcome, open_store
 from inference_core.storage.uris import join, mask_secrets, scheme_of
 
+PROBE_PREFIX = ".millrace-probe-"
+"""Names of the objects that ``check_create_only`` writes; one is left behind where it is killed."""
+
 
 def read_bytes(uri: str, *, max_bytes: int | None = None) -> bytes:
     """The whole object.
@@ -172,7 +175,7 @@ def check_create_only(uri_prefix: str) -> None:
     Raises:
         StorageError: it does not; two runs or attempts could overwrite each other's results.
     """
-    uri = join(uri_prefix, f".millrace-probe-{secrets.token_hex(8)}")
+    uri = join(uri_prefix, f"{PROBE_PREFIX}{secrets.token_hex(8)}")
     try:
         is_kept = create(uri, b"first", durable=False) and not create(uri, b"second", durable=False)
     finally:
