@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable
-from itertools import pairwise
 
 from inference_core import storage
 from inference_core.validation import Frozen
-from jobs.commits import CommitRecord
 
 ATTEMPTS = "_attempts"
 
@@ -44,12 +43,18 @@ def attempt_uri(output: str, number: int) -> str:
     return storage.join(output, ATTEMPTS, f"{number:04d}.json")
 
 
-def worked_s(attempts: Iterable[AttemptRecord], commits: Iterable[CommitRecord]) -> float:
-    """Seconds of work over all attempts: from each one's beginning to the last commit before the next one began."""
+def worked_s(attempts: Iterable[AttemptRecord], spans_s: Iterable[tuple[float, float]]) -> float:
+    """Seconds of work over all attempts: from each one's beginning to its last commit before the next one began.
+
+    Args:
+        attempts: in any order.
+        spans_s: beginning and end of each committed shard.
+    """
     starts = sorted(attempt.started_s for attempt in attempts)
-    ends = sorted(record.started_s + record.wall_s for record in commits)
-    total = 0.0
-    for start, following in pairwise([*starts, float("inf")]):
-        last = max((end for end in ends if start <= end < following), default=start)
-        total += last - start
-    return total
+    last_of = dict.fromkeys(starts, 0.0)
+    for _, end in spans_s:
+        position = bisect_right(starts, end)
+        if position:
+            start = starts[position - 1]
+            last_of[start] = max(last_of[start], end - start)
+    return sum(last_of.values())

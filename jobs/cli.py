@@ -111,7 +111,7 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
             f"{len(plan.shards):,} shards, {len(state.todo):,} to do",
             highlight=False,
         )
-    counter = Counter(total=plan.num_rows, done=state.rows_done, failed=state.rows_failed)
+    counter = Counter(total=plan.num_rows, done=state.rows_done)
     return make_progress(counter, log_format=log_format, console=console)
 
 

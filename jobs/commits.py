@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import tee
 from typing import Any
 
 from inference_core import storage
 from inference_core.errors import JobError, MissingObjectError
+from inference_core.stats.summary import Summary
 from inference_core.validation import Frozen
 from jobs.report.facts import ErrorRow
 
@@ -38,7 +40,7 @@ class CommitRecord(Frozen):
     num_masks: int
     errors: tuple[ErrorRow, ...]
     summary: Mapping[str, Any]
-    """The shard's Summary as JSON."""
+    """The shard's Summary as JSON, without the class names, which are the plan's."""
     engine: str
     """What ran the model."""
     host: str
@@ -83,14 +85,14 @@ class CommitLog:
         """
         return next(self.read_many([shard_id]))
 
-    def read_many(self, shard_ids: list[int]) -> Iterator[CommitRecord]:
+    def read_many(self, shard_ids: Sequence[int]) -> Iterator[CommitRecord]:
         """Records in the order asked, read concurrently.
 
         Raises:
             JobError: one is missing or damaged.
         """
-        uris = [self.uri_of(shard_id) for shard_id in shard_ids]
-        for uri, outcome in zip(uris, storage.read_many(uris), strict=True):
+        uris, asked = tee(self.uri_of(shard_id) for shard_id in shard_ids)
+        for uri, outcome in zip(uris, storage.read_many(asked), strict=True):
             if isinstance(outcome, MissingObjectError):
                 raise JobError(f"{uri} must exist, got nothing there; run the same command again to fill the gap")
             if isinstance(outcome, Exception):
@@ -107,3 +109,20 @@ def parse_record(data: bytes, *, uri: str) -> CommitRecord:
             f"{uri} must be a commit record, got {len(data)} bytes that are none ({str(exc).splitlines()[0]}); "
             "delete it and run the same command again: its shard is done anew"
         ) from exc
+
+
+def write_summary(summary: Summary) -> dict[str, Any]:
+    """A summary as its record keeps it."""
+    return {key: value for key, value in summary.to_json().items() if key != "class_names"}
+
+
+def read_summary(data: Mapping[str, Any], *, class_names: Sequence[str]) -> Summary:
+    """The summary that a record keeps.
+
+    Raises:
+        JobError: it is damaged.
+    """
+    try:
+        return Summary.from_json({**data, "class_names": list(class_names)})
+    except ValueError as exc:
+        raise JobError(f"a commit record must hold a summary, got a damaged one ({exc}); restore the record") from exc

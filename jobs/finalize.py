@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +11,8 @@ from inference_core.errors import JobError
 from inference_core.provenance import canonical_json
 from inference_core.stats.summary import Summary
 from jobs.attempts import read_attempts, worked_s
-from jobs.commits import CommitLog, CommitRecord
+from jobs.commits import CommitLog
+from jobs.ledger import Ledger, fold_records
 from jobs.plan import Plan
 from jobs.report.facts import RunFacts
 from jobs.report.files import build_report_files
@@ -49,25 +49,15 @@ def finalize(output: str, plan: Plan) -> Outcome:
             f"all {len(plan.shards)} shards must be committed, {len(missing)} are not (first: {missing[0]}); "
             "run the same command again"
         )
-    records = list(log.read_many(list(range(len(plan.shards)))))
-    summary = merge_summaries(plan, records)
-    facts = run_facts(output, plan, summary, records)
+    ledger = fold_records(plan, log.read_many(range(len(plan.shards))))
+    facts = run_facts(output, plan, ledger)
     check_balance(facts)
-    errors = [error for record in records for error in record.errors]
     report_uri = storage.join(output, REPORT)
-    for name, content in build_report_files(summary, facts=facts, errors=errors).items():
+    for name, content in build_report_files(ledger.summary, facts=facts, errors=ledger.errors).items():
         storage.replace(storage.join(report_uri, name), content)
-    delete_orphans(output, records)
+    delete_orphans(output, ledger)
     storage.replace(storage.join(output, SUCCESS), success_text(plan, facts))
-    return Outcome(plan=plan, summary=summary, facts=facts, report_uri=report_uri)
-
-
-def merge_summaries(plan: Plan, records: Sequence[CommitRecord]) -> Summary:
-    """The run's statistics: shard after shard, so that every finishing gives the same."""
-    merged = Summary.empty(task=plan.task, class_names=plan.classes)
-    for record in records:
-        merged = merged.merge(Summary.from_json(record.summary))
-    return merged
+    return Outcome(plan=plan, summary=ledger.summary, facts=facts, report_uri=report_uri)
 
 
 def check_balance(facts: RunFacts) -> None:
@@ -79,15 +69,17 @@ def check_balance(facts: RunFacts) -> None:
         )
 
 
-def run_facts(output: str, plan: Plan, summary: Summary, records: Sequence[CommitRecord]) -> RunFacts:
+def run_facts(output: str, plan: Plan, ledger: Ledger) -> RunFacts:
     """What the report says of the run besides its statistics."""
     attempts = read_attempts(output)
-    wall_s = worked_s(attempts, records)
+    wall_s = worked_s(attempts, ledger.spans_s)
+    first_s, last_s = min(begin for begin, _ in ledger.spans_s), max(end for _, end in ledger.spans_s)
+    summary = ledger.summary
     num_ok = summary.status["ok"]
     return RunFacts(
         run_id=plan.run_id,
-        started=iso_time(min((attempt.started_s for attempt in attempts), default=records[0].started_s)),
-        finished=iso_time(max(record.started_s + record.wall_s for record in records)),
+        started=iso_time(min((attempt.started_s for attempt in attempts), default=first_s)),
+        finished=iso_time(last_s),
         wall_s=wall_s,
         model_name=plan.model_name,
         model_digest=str(plan.identity["model_digest"]),
@@ -96,10 +88,10 @@ def run_facts(output: str, plan: Plan, summary: Summary, records: Sequence[Commi
         num_ok=num_ok,
         num_failed=summary.num_rows - num_ok,
         num_skipped=0,
-        num_shards=len(records),
+        num_shards=len(ledger.spans_s),
         layout=attempts[-1].layout if attempts else "",
         layout_reason=attempts[-1].layout_reason if attempts else "",
-        engine="; ".join(sorted({record.engine for record in records if record.engine})),
+        engine="; ".join(ledger.engines),
         versions=attempts[-1].versions if attempts else {},
         images_per_s=summary.num_rows / wall_s if wall_s else 0.0,
         num_attempts=len(attempts),
@@ -107,11 +99,10 @@ def run_facts(output: str, plan: Plan, summary: Summary, records: Sequence[Commi
     )
 
 
-def delete_orphans(output: str, records: Sequence[CommitRecord]) -> None:
+def delete_orphans(output: str, ledger: Ledger) -> None:
     """Remove row files of attempts that did not win, and what killed writers left long ago."""
-    vouched = {record.data.path for record in records}
     found = storage.list_objects(storage.join(output, "data"))
-    storage.delete_many([entry.uri for entry in found if f"data/{entry.path}" not in vouched])
+    storage.delete_many([entry.uri for entry in found if f"data/{entry.path}" not in ledger.data_paths])
     storage.remove_unfinished(output)
 
 

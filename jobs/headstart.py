@@ -13,6 +13,7 @@ import pickle
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -53,8 +54,7 @@ def start_ahead(settings: StageSettings, shard_ids: Sequence[int], *, num_proces
     try:
         yield
     finally:
-        for child in children:
-            stop_child(child)
+        stop_children(children)
 
 
 def start_child(settings: StageSettings, shard_ids: Sequence[int]) -> subprocess.Popen[bytes]:
@@ -74,16 +74,19 @@ def start_child(settings: StageSettings, shard_ids: Sequence[int]) -> subprocess
     return child
 
 
-def stop_child(child: subprocess.Popen[bytes]) -> None:
-    """Let a child end its shard, or kill it."""
-    assert child.stdin is not None, "the child was given a pipe"
-    with suppress(BrokenPipeError):
-        child.stdin.close()
-    try:
-        child.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+def stop_children(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Let children end their shards, and kill those that take too long."""
+    for child in children:
+        assert child.stdin is not None, "children were given a pipe"
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 def main() -> None:

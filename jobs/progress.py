@@ -35,17 +35,16 @@ class RunProgress(Protocol):
 
 
 class Counter:
-    """Rows done and how fast.
+    """Rows done and how fast, and how many of those of this command have no result.
 
     Args:
         total: rows of the run.
         done: rows that earlier commands committed.
-        failed: of these, the ones without result.
         now_s: a clock in seconds.
     """
 
-    def __init__(self, *, total: int, done: int, failed: int, now_s: Callable[[], float] = time.monotonic) -> None:
-        self.total, self.done, self.failed = total, done, failed
+    def __init__(self, *, total: int, done: int, now_s: Callable[[], float] = time.monotonic) -> None:
+        self.total, self.done, self.failed = total, done, 0
         self._now_s = now_s
         self._marks = deque([(now_s(), done)])
 

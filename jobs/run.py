@@ -36,8 +36,7 @@ class RunState:
     todo: Sequence[int]
     """Shards that are not committed."""
     rows_done: int
-    rows_failed: int
-    """Of the rows done, the ones without result."""
+    """Rows of committed shards."""
 
 
 ShowState = Callable[[RunState], RunProgress]
@@ -74,15 +73,12 @@ def run(config: JobConfig, *, show: ShowState) -> Outcome:
 
 def find_state(output: str, plan: Plan, *, is_new: bool) -> RunState:
     """What is committed already and what is left."""
-    log = CommitLog(output)
-    done = log.committed()
-    failed = sum(record.num_rows - record.status_counts["ok"] for record in log.read_many(sorted(done)))
+    done = CommitLog(output).committed()
     return RunState(
         plan=plan,
         is_new=is_new,
         todo=[shard_id for shard_id in range(len(plan.shards)) if shard_id not in done],
         rows_done=sum(len(plan.shards.rows_of(shard_id)) for shard_id in done),
-        rows_failed=failed,
     )
 
 

@@ -23,7 +23,7 @@ from inference_core.spec import ModelSpec
 from inference_core.stats.summary import Summary
 from inference_core.status import STATUSES
 from inference_core.tasks.build import build_task
-from jobs.commits import CommitLog, CommitRecord, DataFile
+from jobs.commits import CommitLog, CommitRecord, DataFile, write_summary
 from jobs.report.facts import ErrorRow
 from jobs.shards import Shards
 
@@ -157,7 +157,7 @@ class ShardSink:
             data=data,
             num_masks=num_masks,
             errors=tuple(error_row(prediction) for prediction in predictions if not prediction.is_ok),
-            summary=summary.to_json(),
+            summary=write_summary(summary),
             engine=next((prediction.engine for prediction in predictions if prediction.engine), ""),
             host=socket.gethostname(),
             started_s=started_s,

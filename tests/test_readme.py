@@ -53,16 +53,20 @@ def split_console(text: str) -> list[tuple[str, str]]:
     return steps
 
 
-def pattern_of(expected: str) -> re.Pattern[str]:
-    """What matches an output: ``...`` alone stands for any lines, in a line for any text; spaces may be more or fewer."""
+def is_as_shown(output: str, expected: str) -> bool:
+    """Whether an output is what stands in the README, but for the amount of space between words.
+
+    ``...`` alone on a line stands for any lines, within a line for any text.
+    """
     parts = []
-    for line in expected.splitlines():
-        if line.strip() == "...":
-            parts.append(r"(?:.*\n)*?")
-        else:
-            pieces = (r"\s+".join(map(re.escape, piece.split(" "))) for piece in " ".join(line.split()).split("..."))
-            parts.append(r"[^\S\n]*" + r".*?".join(pieces).replace(r"\s+", r"[^\S\n]+") + r"[^\S\n]*\n")
-    return re.compile("".join(parts))
+    for line in squeeze(expected).splitlines():
+        parts.append(r"(?:.*\n)*?" if line == "..." else ".*?".join(map(re.escape, line.split("..."))) + r" ?\n")
+    return re.fullmatch("".join(parts), squeeze(output)) is not None
+
+
+def squeeze(text: str) -> str:
+    """Each line with single spaces between its words and none at its ends."""
+    return "".join(f"{' '.join(line.split())}\n" for line in text.splitlines())
 
 
 def run_shell(script: str, *, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -86,7 +90,7 @@ def check_console(block: Block, *, folder: Path, environment: dict[str, str]) ->
     script = "\n".join(f"{command}\n(code=$?; echo '{MARK}'; exit $code)" for command, _ in steps)
     outputs = run_shell(script, folder=folder, environment=environment).stdout.split(f"{MARK}\n")
     for (command, expected), output in zip(steps, outputs, strict=False):
-        assert pattern_of(expected).fullmatch(output), f"line {block.line}: {command}\nprinted\n{output}"
+        assert is_as_shown(output, expected), f"line {block.line}: {command}\nprinted\n{output}"
     assert len(outputs) == len(steps) + 1, f"line {block.line}: the shell ended early: {outputs[-1]}"
 
 
@@ -95,7 +99,7 @@ def check_python(block: Block, expected: str, *, folder: Path, environment: dict
     (folder / "block.py").write_text(block.text, encoding="utf-8")
     done = run_shell("python block.py", folder=folder, environment=environment)
     assert done.returncode == 0, f"line {block.line}: {done.stdout}"
-    assert pattern_of(expected).fullmatch(done.stdout), f"line {block.line} printed\n{done.stdout}"
+    assert is_as_shown(done.stdout, expected), f"line {block.line} printed\n{done.stdout}"
 
 
 def write_yaml(block: Block, *, folder: Path) -> None:
@@ -154,7 +158,7 @@ def test_a_text_block_is_the_output_of_the_python_block_before_it() -> None:
     ],
 )
 def test_outputs_are_compared_strictly(expected: str, output: str, matches: bool) -> None:
-    assert bool(pattern_of(expected).fullmatch(output)) is matches
+    assert is_as_shown(output, expected) is matches
 
 
 def test_console_blocks_are_split_into_commands() -> None:

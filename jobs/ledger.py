@@ -1,0 +1,69 @@
+"""What all commit records of a run say together, folded one by one: the records themselves are never held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from inference_core.errors import JobError
+from inference_core.stats.summary import Summary
+from jobs.commits import CommitRecord, read_summary
+from jobs.plan import Plan
+from jobs.report.facts import ErrorRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """A whole run."""
+
+    summary: Summary
+    """Of all rows, merged in shard order."""
+    errors: tuple[ErrorRow, ...]
+    """Every row without result, in shard order."""
+    data_paths: frozenset[str]
+    """Files of rows that count, relative to the output."""
+    engines: tuple[str, ...]
+    """What ran the model, sorted."""
+    spans_s: tuple[tuple[float, float], ...]
+    """When each shard's attempt began and when it committed, seconds since 1970."""
+
+
+def fold_records(plan: Plan, records: Iterable[CommitRecord]) -> Ledger:
+    """Fold a run's records.
+
+    Args:
+        plan: the run's.
+        records: of all shards, in their order, so that every finishing gives the same bits.
+
+    Raises:
+        JobError: a record's rows are not those that the plan gives to its shard.
+    """
+    summary = Summary.empty(task=plan.task, class_names=plan.classes)
+    errors: list[ErrorRow] = []
+    data_paths: set[str] = set()
+    engines: set[str] = set()
+    spans_s: list[tuple[float, float]] = []
+    for record in records:
+        check_rows(record, num_rows=len(plan.shards.rows_of(record.shard_id)))
+        summary = summary.merge(read_summary(record.summary, class_names=plan.classes))
+        errors += record.errors
+        data_paths.add(record.data.path)
+        engines.update({record.engine} - {""})
+        spans_s.append((record.started_s, record.started_s + record.wall_s))
+    return Ledger(
+        summary=summary,
+        errors=tuple(errors),
+        data_paths=frozenset(data_paths),
+        engines=tuple(sorted(engines)),
+        spans_s=tuple(spans_s),
+    )
+
+
+def check_rows(record: CommitRecord, *, num_rows: int) -> None:
+    """Raise JobError unless a record accounts for exactly the planned rows of its shard."""
+    counted = sum(record.status_counts.values())
+    if not counted == record.num_rows == num_rows:
+        raise JobError(
+            f"shard {record.shard_id} must account for {num_rows} rows, got {record.num_rows} rows and {counted} by "
+            "status; keep the output and report this as a bug"
+        )

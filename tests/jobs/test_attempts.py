@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.attempts import AttemptRecord, note_attempt, read_attempts, worked_s
+from jobs.commits import CommitRecord, DataFile
+
+
+def attempt(started_s: float) -> AttemptRecord:
+    return AttemptRecord(
+        started_s=started_s, layout="whole", layout_reason="why", actors=2, num_cores=4, versions={"python": "3"}
+    )
+
+
+def commit(ended_s: float) -> CommitRecord:
+    return CommitRecord(
+        shard_id=0,
+        attempt="a",
+        num_rows=1,
+        status_counts={"ok": 1},
+        data=DataFile(path="data/x", size_bytes=1, sha256=""),
+        num_masks=0,
+        errors=(),
+        summary={},
+        engine="",
+        host="",
+        started_s=ended_s - 0.25,
+        wall_s=0.25,
+    )
+
+
+def test_an_output_without_attempts(tmp_path: Path) -> None:
+    assert read_attempts(str(tmp_path)) == []
+
+
+def test_attempts_are_numbered_and_read_in_order(tmp_path: Path) -> None:
+    for started_s in (3.0, 1.0, 2.0):
+        note_attempt(str(tmp_path), attempt(started_s))
+    assert sorted(path.name for path in (tmp_path / "_attempts").iterdir()) == ["0001.json", "0002.json", "0003.json"]
+    assert [found.started_s for found in read_attempts(str(tmp_path))] == [3.0, 1.0, 2.0]
+    assert read_attempts(str(tmp_path))[0] == attempt(3.0)
+
+
+def test_a_number_that_another_command_took_meanwhile_is_left_to_it(tmp_path: Path) -> None:
+    note_attempt(str(tmp_path), attempt(1.0))
+    (tmp_path / "_attempts" / "0001.json").rename(tmp_path / "_attempts" / "0002.json")
+    note_attempt(str(tmp_path), attempt(2.0))
+    assert [found.started_s for found in read_attempts(str(tmp_path))] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "expected"),
+    [
+        pytest.param([], [], 0.0, id="nothing"),
+        pytest.param([100.0], [], 0.0, id="an-attempt-without-commits"),
+        pytest.param([100.0], [110.0, 130.0, 120.0], 30.0, id="to-the-last-commit"),
+        pytest.param([100.0, 1000.0], [110.0, 130.0, 1005.0], 35.0, id="not-the-pause-between-attempts"),
+        pytest.param([100.0, 1000.0, 2000.0], [130.0, 2010.0], 40.0, id="an-attempt-that-did-nothing"),
+        pytest.param([1000.0, 100.0], [130.0, 1005.0], 35.0, id="in-any-order"),
+        pytest.param([100.0], [1e12], 1e12 - 100.0, id="a-clock-that-is-ahead"),
+        pytest.param([100.0], [50.0], 0.0, id="a-clock-that-is-behind"),
+    ],
+)
+def test_worked_s(starts: list[float], ends: list[float], expected: float) -> None:
+    assert worked_s(map(attempt, starts), map(commit, ends)) == expected
+
+
+TIMES = st.lists(st.integers(0, 10**6).map(float), max_size=8)
+
+
+@given(TIMES, TIMES)
+def test_work_is_never_longer_than_from_the_first_start_to_the_last_commit(
+    starts: list[float], ends: list[float]
+) -> None:
+    worked = worked_s(map(attempt, starts), map(commit, ends))
+    assert 0 <= worked <= max([0.0, *(end - start for start in starts for end in ends)])
