@@ -58,10 +58,11 @@ def is_as_shown(output: str, expected: str) -> bool:
 
     ``...`` alone on a line stands for any lines, within a line for any text.
     """
-    parts = []
-    for line in squeeze(expected).splitlines():
-        parts.append(r"(?:.*\n)*?" if line == "..." else ".*?".join(map(re.escape, line.split("..."))) + r" ?\n")
-    return re.fullmatch("".join(parts), squeeze(output)) is not None
+    patterns = (
+        r"(?:.*\n)*?" if line == "..." else ".*?".join(map(re.escape, line.split("..."))) + r" ?\n"
+        for line in squeeze(expected).splitlines()
+    )
+    return re.fullmatch("".join(patterns), squeeze(output)) is not None
 
 
 def squeeze(text: str) -> str:

@@ -16,7 +16,15 @@ OPSET, IR_VERSION = 17, 9
 """Old enough for every ONNX Runtime in use."""
 
 
-def tiny_classifier(folder: Path, *, side_px: int = 16, depth: int = 0, channels: int = 3, seed: int = 0) -> Path:
+def tiny_classifier(
+    folder: Path,
+    *,
+    side_px: int = 16,
+    depth: int = 0,
+    channels: int = 3,
+    seed: int = 0,
+    mixes_batch: bool = False,
+) -> Path:
     """Which colour an image has most of.
 
     Args:
@@ -25,6 +33,7 @@ def tiny_classifier(folder: Path, *, side_px: int = 16, depth: int = 0, channels
         depth: convolutions in between, 16 channels each: time to be interrupted in.
         channels: of the graph's input; the package always gives 3, so that another number is a mistake.
         seed: of the weights; another one is another model.
+        mixes_batch: subtract the mean of the batch, so that the rows tell which images shared a forward.
     """
     random = np.random.default_rng(seed)
     nodes, weights, last, width = [], [], "image", channels
@@ -39,7 +48,9 @@ def tiny_classifier(folder: Path, *, side_px: int = 16, depth: int = 0, channels
     nodes += [
         helper.make_node("GlobalAveragePool", [last], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "matrix"], ["logits"]),
+        helper.make_node("MatMul", ["flat", "matrix"], ["own"]),
+        helper.make_node("ReduceMean", ["own"], ["mean"], axes=[0 if mixes_batch else 1], keepdims=1),
+        helper.make_node("Sub", ["own", "mean"], ["logits"]),
     ]
     shape: list[Any] = ["batch", channels, side_px, side_px]
     save_graph(folder / "tiny.onnx", nodes, weights, shape=shape, output=("logits", ["batch", len(CLASSES)]))

@@ -190,7 +190,7 @@ def upsample(logits: Array, *, size_hw: tuple[int, int]) -> Array:
     from torch.nn.functional import interpolate
 
     is_numpy = isinstance(logits, np.ndarray)
-    tensor = torch.from_numpy(logits) if is_numpy else logits
+    tensor = torch.from_numpy(np.require(logits, requirements="W")) if is_numpy else logits
     scaled = interpolate(tensor, size=size_hw, mode="bilinear", align_corners=False)
     return scaled.numpy() if is_numpy else scaled
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.attempts import AttemptRecord, note_attempt, read_attempts, worked_s
-from jobs.commits import CommitRecord, DataFile
 
 
 def attempt(started_s: float) -> AttemptRecord:
@@ -16,21 +15,8 @@ def attempt(started_s: float) -> AttemptRecord:
     )
 
 
-def commit(ended_s: float) -> CommitRecord:
-    return CommitRecord(
-        shard_id=0,
-        attempt="a",
-        num_rows=1,
-        status_counts={"ok": 1},
-        data=DataFile(path="data/x", size_bytes=1, sha256=""),
-        num_masks=0,
-        errors=(),
-        summary={},
-        engine="",
-        host="",
-        started_s=ended_s - 0.25,
-        wall_s=0.25,
-    )
+def span(ended_s: float) -> tuple[float, float]:
+    return ended_s - 0.25, ended_s
 
 
 def test_an_output_without_attempts(tmp_path: Path) -> None:
@@ -66,7 +52,7 @@ def test_a_number_that_another_command_took_meanwhile_is_left_to_it(tmp_path: Pa
     ],
 )
 def test_worked_s(starts: list[float], ends: list[float], expected: float) -> None:
-    assert worked_s(map(attempt, starts), map(commit, ends)) == expected
+    assert worked_s(map(attempt, starts), map(span, ends)) == expected
 
 
 TIMES = st.lists(st.integers(0, 10**6).map(float), max_size=8)
@@ -76,5 +62,5 @@ TIMES = st.lists(st.integers(0, 10**6).map(float), max_size=8)
 def test_work_is_never_longer_than_from_the_first_start_to_the_last_commit(
     starts: list[float], ends: list[float]
 ) -> None:
-    worked = worked_s(map(attempt, starts), map(commit, ends))
+    worked = worked_s(map(attempt, starts), map(span, ends))
     assert 0 <= worked <= max([0.0, *(end - start for start in starts for end in ends)])

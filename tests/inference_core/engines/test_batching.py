@@ -62,9 +62,11 @@ def test_micro_batches(count: int, batch_size: int, batch_sizes: list[int]) -> N
 
 @pytest.mark.parametrize(
     ("max_tiles", "batch_sizes"),
-    [pytest.param(7, [8, 4, 4], id="halved-once"), pytest.param(1, [8, 4, 2, 1, 1, 2, 1, 1] + [4, 2, 1, 1, 2, 1, 1],
-                                                               id="down-to-one")],
-)  # fmt: skip
+    [
+        pytest.param(7, [8, 4, 4], id="halved-once"),
+        pytest.param(1, [8, 4, 2, 1, 1, 2, 1, 1, 4, 2, 1, 1, 2, 1, 1], id="down-to-one"),
+    ],
+)
 def test_a_batch_that_does_not_fit_is_halved(max_tiles: int, batch_sizes: list[int]) -> None:
     forward = Forward(max_tiles=max_tiles)
     assert values_of(run_tiles(tiles_of(*range(8)), forward, batch_size=8)) == list(range(8))

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from inference_core.models.package import ModelPackage
+from jobs.commits import CommitLog
+from jobs.config import ExecutionConfig
+from jobs.headstart import can_start_ahead, has_ended, start_ahead
+from tests.jobs.conftest import MakeJob
+from tests.jobs.local_run import plan_job, read_rows, run_shards, worker_settings
+
+PATIENCE_S = 60.0
+
+
+def wait_for_commits(log: CommitLog, count: int) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while len(log.committed()) < count:
+        assert time.monotonic() < deadline_s, f"only {sorted(log.committed())} were committed"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("num_processes", [1, 3])
+def test_children_commit_what_actors_would(
+    make_job: MakeJob, classifier: ModelPackage, tmp_path: Path, num_processes: int
+) -> None:
+    config = make_job(execution__rows_per_shard=4)
+    plan = plan_job(config, classifier)
+    settings = worker_settings(config, classifier, plan)
+    with start_ahead(settings, range(len(plan.shards)), num_processes=num_processes):
+        wait_for_commits(CommitLog(config.output), len(plan.shards))
+    other = make_job(output=str(tmp_path / "other"), execution__rows_per_shard=4)
+    run_shards(other, classifier, plan_job(other, classifier))
+    assert read_rows(config.output) == read_rows(other.output)
+
+
+def test_children_that_are_stopped_at_once_leave_whole_shards_or_nothing(
+    make_job: MakeJob, classifier: ModelPackage
+) -> None:
+    config = make_job(execution__rows_per_shard=1)
+    plan = plan_job(config, classifier)
+    with start_ahead(worker_settings(config, classifier, plan), range(10), num_processes=2):
+        pass
+    done = CommitLog(config.output).committed()
+    assert len(read_rows(config.output)) == len(done) if done else True
+    run_shards(config, classifier, plan)
+    assert [row["row_id"] for row in read_rows(config.output, plan)] == list(range(10))
+
+
+def test_no_children_are_no_work(make_job: MakeJob, classifier: ModelPackage) -> None:
+    config = make_job()
+    with start_ahead(worker_settings(config, classifier, plan_job(config, classifier)), [0], num_processes=0):
+        pass
+    assert CommitLog(config.output).committed() == set()
+
+
+def test_a_child_that_cannot_work_leaves_its_shards_to_the_pipeline(
+    make_job: MakeJob, classifier: ModelPackage
+) -> None:
+    config = make_job()
+    settings = worker_settings(config, classifier, plan_job(config, classifier))
+    broken = type(settings)(**{**vars(settings), "model_digest": "another"})
+    with start_ahead(broken, [0], num_processes=1):
+        time.sleep(0.1)
+    assert CommitLog(config.output).committed() == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"layout": "whole"}, True),
+        ({"layout": "split"}, False),
+        ({"device": "cpu"}, True),
+        ({"head_start": False}, False),
+        ({"address": "auto"}, False),
+    ],
+    ids=str,
+)
+def test_only_a_run_of_this_machine_alone_starts_ahead(
+    changes: dict[str, object], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    execution = ExecutionConfig.model_validate({"device": "cpu"} | changes)
+    assert can_start_ahead(execution) is expected
+
+
+def test_a_cluster_named_by_the_environment_is_not_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert not can_start_ahead(ExecutionConfig(device="cpu"))
+
+
+def test_a_pipe_has_ended_when_its_writer_closed_it() -> None:
+    reader, writer = os.pipe()
+    try:
+        assert not has_ended(reader)
+        os.close(writer)
+        assert has_ended(reader)
+    finally:
+        os.close(reader)

@@ -1,0 +1,186 @@
+"""What the documentation says is what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import jsonschema
+import pyarrow as pa
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from inference_core.export.rows import COMMON_FIELDS, TIME_FIELDS
+from inference_core.spec import FIRST_OPTION, ModelSpec
+from inference_core.status import STATUSES
+from inference_core.tasks.classification import ClassificationTask
+from inference_core.tasks.segmentation import SegmentationTask
+from jobs.config import JobConfig
+from jobs.plan import Plan
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PACKAGE = ROOT / "examples" / "cells" / "package" / "model.yaml"
+COLUMN = re.compile(r"^\| `(\w+)` \| ([^|]+?) \|", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    """The script that writes the generated parts."""
+    found = importlib.util.spec_from_file_location("write_reference", DOCS / "write_reference.py")
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def part_of(page: str, *, after: str) -> str:
+    """The text of a page between a marker and the next one."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return text.partition(after)[2].partition("<!--")[0]
+
+
+def test_generated_parts_are_current(reference: ModuleType) -> None:
+    stale = [path.name for path, text in reference.build_files().items() if path.read_text(encoding="utf-8") != text]
+    assert not stale, "run: make docs"
+
+
+def test_every_key_has_a_meaning(reference: ModuleType) -> None:
+    classes = [reference.settings_class(name) for name in keyed_classes()]
+    blank = [f"{cls.__name__}.{key}" for cls in classes for key, text in reference.meanings_of(cls).items() if not text]
+    assert not blank
+
+
+def test_every_settings_class_has_its_table() -> None:
+    nested = {cls.__name__ for top in (ModelSpec, JobConfig) for cls in nested_classes(top)}
+    shown_as_short_forms = {"PostprocessSpec", "GrayFilter", "StretchMinmaxFilter", "ClaheFilter", "GammaFilter"}
+    assert set(keyed_classes()) == nested - shown_as_short_forms
+
+
+def keyed_classes() -> list[str]:
+    """Classes with a generated table."""
+    pages = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
+    return re.findall(r"<!-- keys: (\w+)", pages)
+
+
+def nested_classes(top: type[BaseModel]) -> Iterable[type[BaseModel]]:
+    """A settings class and those of its schema."""
+    modules = {ModelSpec: "inference_core.spec", JobConfig: "jobs.config"}
+    names = [top.__name__, *top.model_json_schema().get("$defs", {})]
+    module = __import__(modules[top], fromlist=names)
+    return [getattr(module, name) for name in names]
+
+
+@pytest.mark.parametrize("name", FIRST_OPTION)
+def test_every_filter_is_explained(name: str) -> None:
+    assert f"| `{name}` |" in (DOCS / "model-package.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("marker", "fields"),
+    [
+        pytest.param("<!-- columns: common -->", COMMON_FIELDS, id="common"),
+        pytest.param("<!-- columns: classification -->", ClassificationTask.result_fields, id="classification"),
+        pytest.param("<!-- columns: segmentation -->", SegmentationTask.result_fields, id="segmentation"),
+        pytest.param("<!-- columns: times -->", TIME_FIELDS, id="times"),
+    ],
+)
+def test_columns_are_those_of_the_rows(marker: str, fields: tuple[pa.Field, ...]) -> None:
+    shown = COLUMN.findall(part_of("output-schema.md", after=marker))
+    assert shown == [(field.name, type_text(field.type)) for field in fields]
+
+
+def type_text(kind: pa.DataType) -> str:
+    """An Arrow type without the name that lists give to their elements."""
+    return str(kind).replace("<element: ", "<").replace("<item: ", "<")
+
+
+def test_readme_names_every_column() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| column |")[2].partition("\n\n")[0]
+    fields = (*COMMON_FIELDS, *ClassificationTask.result_fields, *SegmentationTask.result_fields, *TIME_FIELDS)
+    assert [field.name for field in fields if f"`{field.name}`" not in table] == []
+
+
+def test_statuses_are_all_explained() -> None:
+    text = (DOCS / "output-schema.md").read_text(encoding="utf-8").partition("### Status")[2].partition("\n## ")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \| ", text, re.MULTILINE))[1:] == STATUSES
+
+
+def test_plan_keys_are_all_explained() -> None:
+    text = (DOCS / "output-schema.md").read_text(encoding="utf-8").partition("## plan.json")[2].partition("\n## ")[0]
+    assert [key for key in Plan.model_fields if f"`{key}`" not in text] == []
+
+
+def test_schema_takes_the_package_of_the_example() -> None:
+    jsonschema.validate(read_yaml(PACKAGE.read_text(encoding="utf-8")), schema("model"))
+
+
+@pytest.mark.parametrize(
+    ("change", "is_valid"),
+    [
+        pytest.param({}, True, id="as it is"),
+        pytest.param({"classes": "names.txt"}, True, id="classes in a file"),
+        pytest.param({"postprocess": [{"open_px": 3}]}, True, id="short step"),
+        pytest.param({"postprocess": [{"name": "open_px", "value": 3}]}, True, id="long step"),
+        pytest.param({"postprocess": [{"opn_px": 3}]}, False, id="unknown step"),
+        pytest.param({"filters": ["gray", {"gamma": 1.2}, {"clahe": {"clip_limit": 3.0}}]}, True, id="short filters"),
+        pytest.param({"filters": ["grey"]}, False, id="unknown filter"),
+        pytest.param({"fit": "squeeze"}, False, id="unknown fit"),
+        pytest.param({"sclae": 1.0}, False, id="unknown key"),
+    ],
+)
+def test_schema_and_spec_agree(change: dict[str, Any], is_valid: bool) -> None:
+    data = read_yaml(PACKAGE.read_text(encoding="utf-8"))
+    top = {key: value for key, value in change.items() if key in ModelSpec.model_fields}
+    data = {**data, **top, "input": {**data["input"], **{k: v for k, v in change.items() if k not in top}}}
+    assert jsonschema.Draft202012Validator(schema("model")).is_valid(data) is is_valid
+    if change.get("classes") != "names.txt":  # which load_package reads before the spec sees it
+        assert is_accepted(ModelSpec, data) is is_valid
+
+
+@pytest.mark.parametrize(
+    ("data", "is_valid"),
+    [
+        pytest.param({"model": "m", "input": "i", "output": "o"}, True, id="least"),
+        pytest.param({"model": "m", "input": ["i", "j"], "output": "o"}, True, id="two inputs"),
+        pytest.param({"model": "m", "input": "i"}, False, id="no output"),
+        pytest.param({"model": "m", "input": "i", "output": "o", "max_error_frac": 2}, False, id="out of range"),
+        pytest.param({"model": "m", "input": "i", "output": "o", "limits": {"max_px": 1}}, False, id="unknown key"),
+    ],
+)
+def test_schema_and_job_settings_agree(data: dict[str, Any], is_valid: bool) -> None:
+    assert jsonschema.Draft202012Validator(schema("job")).is_valid(data) is is_valid
+    assert is_accepted(JobConfig, data) is is_valid
+
+
+def test_the_file_in_the_job_page_is_valid() -> None:
+    text = (DOCS / "job-config.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    assert is_accepted(JobConfig, read_yaml(text))
+
+
+def is_accepted(cls: type[BaseModel], data: dict[str, Any]) -> bool:
+    """Whether a settings class takes some data."""
+    try:
+        cls.model_validate(data)
+    except ValueError:
+        return False
+    return True
+
+
+def schema(name: str) -> dict[str, Any]:
+    """A published schema."""
+    found: dict[str, Any] = json.loads((DOCS / "schema" / f"{name}.schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+def read_yaml(text: str) -> dict[str, Any]:
+    """A mapping."""
+    data: dict[str, Any] = yaml.safe_load(text)
+    return data
