@@ -178,6 +178,7 @@ def main() -> None:
         "bound, images/s": bound,
         "steady, images/s": job.steady_images_per_s,
         "efficiency (steady / bound)": job.steady_images_per_s / bound,
+        "efficiency on the cores that others left": job.steady_images_per_s / (bound * (1 - job.other_load / cores)),
         "end to end, images/s": options.count / job.wall_s,
         "wall, s": job.wall_s,
         "first shard begun, s": job.first_attempt_s,

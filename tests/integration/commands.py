@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,17 +33,26 @@ def run_arguments(model: Any, inputs: list[Any], output: Any, *assignments: str)
     return ["run", "--model", str(model), *named, "--output", str(output), *sets]
 
 
-def command(*arguments: str) -> Ended:
-    """Run ``python -m jobs`` to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    return Ended(code=done.returncode, out=done.stdout, err=done.stderr)
+def command(*arguments: str, watch: Callable[[int], None] | None = None) -> Ended:
+    """Run ``python -m jobs`` to its end.
+
+    Args:
+        arguments: of the command.
+        watch: called again and again with the process's id while it runs.
+    """
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        process = subprocess.Popen([sys.executable, "-m", "jobs", *arguments], cwd=ROOT, stdout=out, stderr=err)
+        deadline_s = time.monotonic() + PATIENCE_S
+        while process.poll() is None and time.monotonic() < deadline_s:
+            if watch is not None:
+                watch(process.pid)
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.kill()
+        code = process.wait()
+        out.seek(0)
+        err.seek(0)
+        return Ended(code=code, out=out.read(), err=err.read())
 
 
 def run_until(arguments: list[str], is_time: Callable[[], bool], *, number: signal.Signals) -> tuple[int, set[int]]:
