@@ -42,6 +42,7 @@ class CoreCost:
 
     @property
     def total_ms(self) -> float:
+        """Both together."""
         return self.prepare_ms + self.infer_ms
 
 
@@ -92,9 +93,11 @@ def run_job(model: str, images: Path, output: Path, settings: list[str]) -> JobT
     for setting in settings:
         command += ["--set", setting]
     started = time.time()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        with TreeSampler(process.pid) as sampler:
-            _, errors = process.communicate()
+    with (
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process,
+        TreeSampler(process.pid) as sampler,
+    ):
+        _, errors = process.communicate()
     if process.returncode != 0:
         sys.exit(errors.decode())
     log = CommitLog(f"file://{output}")

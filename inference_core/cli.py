@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inference_core.errors import MillraceError
+from inference_core.spec import InputSpec
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -83,19 +84,18 @@ def predict(
 ) -> None:
     """Predict images in this process and print a JSON object for each."""
     from inference_core.export.masks import encode_mask, mask_name
-    from inference_core.export.rows import row_of
+    from inference_core.export.rows import RowBuilder
     from inference_core.models.package import load_package
     from inference_core.predictor import Predictor
     from inference_core.records import Segmentation
-    from inference_core.tasks.build import build_task
 
     package = load_package(model)
     predictor = Predictor.load(package, device=device)
-    task = build_task(package.spec)
+    builder = RowBuilder(package.spec, model_digest=package.digest)
     num_failed = 0
     names = file_names(images)
     for index, prediction in enumerate(predictor.predict_batch(images)):
-        row = row_of(prediction, task, row_id=index)
+        row = builder.row(prediction, row_id=index)
         num_failed += not prediction.is_ok
         if save is not None and isinstance(prediction.result, Segmentation):
             path = save / Path(mask_name(names[index])).name
@@ -130,7 +130,7 @@ def check_model(package_uri: Annotated[str, typer.Argument(metavar="PACKAGE", he
         "format": spec.format,
         "weights": package.weights_uri,
         "classes": f"{len(spec.classes)}: {', '.join(spec.classes[:6])}{', ...' if len(spec.classes) > 6 else ''}",
-        "input": f"{spec.input.fit} {list(spec.input.size_hw or ())} {spec.input.color}, {spec.input.resampler} "
+        "input": f"{spec.input.fit} {size_text(spec.input)} {spec.input.color}, {spec.input.resampler} "
         f"{spec.input.interpolation}",
         "engine": str(runner.engine_facts),
         "digest": package.digest,
@@ -139,3 +139,10 @@ def check_model(package_uri: Annotated[str, typer.Argument(metavar="PACKAGE", he
     for key, value in facts.items():
         table.add_row(key, Text(str(value)))  # Text, since a path may hold what rich takes for markup
     Console().print(table)
+
+
+def size_text(spec: InputSpec) -> str:
+    """The input's size, or what it follows."""
+    if spec.size_hw is None:
+        return f"(each image's size, up to a multiple of {spec.multiple_px})"
+    return f"{spec.size_hw[0]}x{spec.size_hw[1]}"

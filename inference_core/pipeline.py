@@ -9,9 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 import numpy as np
-import pyarrow as pa
 
-from inference_core.engines.build import build_engine
+from inference_core.engines.build import build_engine, count_cuda_devices
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
 from inference_core.finisher import Finisher
 from inference_core.images import Limits
@@ -70,9 +69,9 @@ def build_finisher(package: ModelPackage) -> Finisher:
     return Finisher(build_task(package.spec), model_digest=package.digest)
 
 
-def result_fields(package: ModelPackage) -> tuple[pa.Field, ...]:
-    """The columns that the package's task adds to a row."""
-    return build_task(package.spec).result_fields
+def has_cuda_device() -> bool:
+    """Whether this process sees a CUDA device."""
+    return count_cuda_devices() > 0
 
 
 def check_runner(package: ModelPackage, runner: Runner) -> None:

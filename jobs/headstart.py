@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 
 import pyarrow as pa
 
-from inference_core.engines.build import count_cuda_devices
+from inference_core.pipeline import has_cuda_device
 from jobs.columns import SHARD_SCHEMA
 from jobs.config import ExecutionConfig
 from jobs.stages import StageSettings, WholeShards
@@ -37,7 +37,7 @@ def can_start_ahead(execution: ExecutionConfig) -> bool:
         execution.head_start
         and is_local
         and execution.layout != "split"
-        and (execution.device == "cpu" or count_cuda_devices() == 0)
+        and (execution.device == "cpu" or not has_cuda_device())
     )
 
 

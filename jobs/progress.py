@@ -115,6 +115,7 @@ class LineProgress:
         self._log_format = log_format
         self._interval_s = interval_s
         self._next_line = time.monotonic() + interval_s
+        self._written_done: int | None = None
 
     def __enter__(self) -> Self:
         """Say nothing yet."""
@@ -123,8 +124,9 @@ class LineProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Say where it ended."""
-        self._write()
+        """Say where it ended, unless the last line does."""
+        if self._written_done != self._counter.done:
+            self._write()
 
     def advance(self, *, num_rows: int, num_failed: int) -> None:
         """Say it where the last line is old enough."""
@@ -135,6 +137,7 @@ class LineProgress:
 
     def _write(self) -> None:
         counter = self._counter
+        self._written_done = counter.done
         if self._log_format == "json":
             state = {
                 "event": "progress",

@@ -16,13 +16,12 @@ import pyarrow.parquet as pq
 from inference_core import storage
 from inference_core.errors import JobError
 from inference_core.export.masks import encode_mask, mask_name
-from inference_core.export.rows import row_of, row_schema, rows_table
+from inference_core.export.rows import RowBuilder
 from inference_core.provenance import sha256_hex
 from inference_core.records import Prediction, Segmentation
 from inference_core.spec import ModelSpec
 from inference_core.stats.summary import Summary
 from inference_core.status import STATUSES
-from inference_core.tasks.build import build_task
 from jobs.commits import CommitLog, CommitRecord, DataFile, write_summary
 from jobs.report.facts import ErrorRow
 from jobs.shards import Shards
@@ -53,8 +52,7 @@ class ShardSink:
     def __init__(self, output: str, *, spec: ModelSpec, model_digest: str, shards: Shards, writes_masks: bool) -> None:
         self._output = output
         self._spec = spec
-        self._task = build_task(spec)
-        self._schema = row_schema(spec.task, self._task.result_fields, model_digest=model_digest)
+        self._rows = RowBuilder(spec, model_digest=model_digest)
         self._shards = shards
         self._writes_masks = writes_masks and spec.task == "segmentation"
         self._log = CommitLog(output)
@@ -119,11 +117,11 @@ class ShardSink:
         """The shard's rows."""
         rows: list[dict[str, Any]] = []
         for row_id, prediction in zip(row_ids, predictions, strict=True):
-            row = row_of(prediction, self._task, row_id=row_id)
+            row = self._rows.row(prediction, row_id=row_id)
             if prediction.source.image_id in masks:
                 row["mask_path"] = masks[prediction.source.image_id]
             rows.append(row)
-        return rows_table(rows, schema=self._schema)
+        return self._rows.table(rows)
 
     def _write_rows(self, shard_id: int, attempt: str, table: pa.Table) -> DataFile:
         """Write the rows under a name that no other attempt has."""

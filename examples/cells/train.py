@@ -47,9 +47,8 @@ SPEC = {
     "architecture": {"name": "unet", "options": ARCHITECTURE},
     "classes": ["background", "cell"],
     "input": {
-        "fit": "tile",
-        "size_hw": [256, 256],
-        "overlap_px": 32,
+        "fit": "native",
+        "multiple_px": 8,
         "pad_mode": "reflect",
         "color": "rgb",
         "scale": 255.0,

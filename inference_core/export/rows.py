@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from inference_core.records import Prediction
+from inference_core.spec import ModelSpec
+from inference_core.tasks.build import build_task
 from inference_core.tasks.protocol import Task
 
 SCHEMA_VERSION = 1
@@ -79,3 +81,24 @@ def row_of(prediction: Prediction, task: Task, *, row_id: int) -> dict[str, Any]
         "infer_ms": times.infer,
         "finish_ms": times.finish,
     }
+
+
+class RowBuilder:
+    """Makes the rows of one model.
+
+    Args:
+        spec: the model's.
+        model_digest: written into the schema's metadata.
+    """
+
+    def __init__(self, spec: ModelSpec, *, model_digest: str) -> None:
+        self._task = build_task(spec)
+        self.schema = row_schema(spec.task, self._task.result_fields, model_digest=model_digest)
+
+    def row(self, prediction: Prediction, *, row_id: int) -> dict[str, Any]:
+        """One prediction by column name."""
+        return row_of(prediction, self._task, row_id=row_id)
+
+    def table(self, rows: Sequence[dict[str, Any]]) -> pa.Table:
+        """Rows as a table of exactly ``schema``."""
+        return rows_table(rows, schema=self.schema)

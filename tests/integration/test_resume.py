@@ -122,10 +122,7 @@ def test_a_killed_worker_is_replaced(job: Job, undisturbed: Path, tmp_path: Path
     ended = command(*job(output, f"execution.layout={layout}", "execution.head_start=false"), watch=strike)
     assert ended.code == 0, ended.err
     assert victims, "no worker was found"
-    rows = read_rows(output)
-    if layout == "whole":
-        assert_same_result(output, undisturbed)
-    assert [row["row_id"] for row in rows] == list(range(NUM_IMAGES + 3))
+    assert_same_result(output, undisturbed)
 
 
 def test_two_commands_on_one_output_give_each_row_once(job: Job, undisturbed: Path, tmp_path: Path) -> None:

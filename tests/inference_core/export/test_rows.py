@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from inference_core.export.rows import COMMON_FIELDS, TIME_FIELDS, row_of, row_schema, rows_table
+from inference_core.export.rows import COMMON_FIELDS, TIME_FIELDS, RowBuilder, row_of, row_schema, rows_table
 from inference_core.records import Classification, Prediction, Result, Segmentation, SourceFacts, StageMs
 from inference_core.spec import ModelSpec
 from inference_core.tasks.build import build_task
@@ -99,3 +99,14 @@ def test_a_table_of_nested_values_keeps_their_types() -> None:
         [{"class_id": 2, "label": "blue", "score": 0.75}, {"class_id": 0, "label": "red", "score": 0.25}]
     ]
     assert table.schema.field("score").type == pa.float32()
+
+
+@BOTH_TASKS
+def test_a_builder_makes_rows_and_tables_of_one_model(spec: ModelSpec, result: Result) -> None:
+    builder = RowBuilder(spec, model_digest="d" * 64)
+    prediction = Prediction(source=SOURCE, status="ok", result=result)
+    row = builder.row(prediction, row_id=3)
+    assert row == row_of(prediction, build_task(spec), row_id=3)
+    table = builder.table([row])
+    assert table.schema.equals(schema_of(spec), check_metadata=True)
+    assert table.to_pylist() == [row]
