@@ -54,6 +54,8 @@ def run_app(app: typer.Typer) -> None:
     """Run an application as a command line does and exit with its code."""
     try:
         code = app(standalone_mode=False)
+        if code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt  # typer makes a code of it without a word
     except MillraceError as exc:
         sys.stderr.write(f"error: {exc}\n")
         sys.exit(exc.exit_code)
@@ -135,7 +137,9 @@ def check_model(package_uri: Annotated[str, typer.Argument(metavar="PACKAGE", he
         "engine": str(runner.engine_facts),
         "digest": package.digest,
     }
-    table = Table("fact", "value", title="package works", show_header=False)
+    table = Table(title="package works", show_header=False)
+    table.add_column("fact")
+    table.add_column("value", overflow="fold")  # long paths are shown whole
     for key, value in facts.items():
         table.add_row(key, Text(str(value)))  # Text, since a path may hold what rich takes for markup
     Console().print(table)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
@@ -26,6 +27,15 @@ ITEM_SCHEMA = pa.schema(
         pa.field("payload", pa.large_binary(), nullable=False),
     ]
 )
+PACKED_SCHEMA = pa.schema(
+    [
+        pa.field("shard_id", pa.int64(), nullable=False),
+        pa.field("row_id", pa.large_list(ITEM_SCHEMA.field("row_id")), nullable=False),
+        pa.field("meta", pa.large_list(ITEM_SCHEMA.field("meta")), nullable=False),
+        pa.field("payload", pa.large_list(ITEM_SCHEMA.field("payload")), nullable=False),
+    ]
+)
+"""Items of whole shards, one row for each shard: however Ray forms batches of rows, it never cuts a shard."""
 SHARD_SCHEMA = pa.schema([pa.field("shard_id", pa.int64(), nullable=False)])
 RECEIPT_SCHEMA = pa.schema(
     [
@@ -147,6 +157,25 @@ def item_table(keys: Sequence[Keys], encoded: Sequence[tuple[str, bytes]]) -> pa
         "payload": pa.array([payload for _, payload in encoded], pa.large_binary()),
     }
     return pa.table(columns, schema=ITEM_SCHEMA)
+
+
+def pack_shards(items: pa.Table) -> pa.Table:
+    """Items, those of a shard next to each other, as a table of PACKED_SCHEMA. Payloads are not copied."""
+    shard_ids = items["shard_id"].to_numpy()
+    starts = np.flatnonzero(np.diff(shard_ids, prepend=-1))  # (shards,)
+    offsets = pa.array([*starts.tolist(), items.num_rows], pa.int64())
+    nested = {
+        name: pa.LargeListArray.from_arrays(offsets, items[name].combine_chunks(), type=PACKED_SCHEMA.field(name).type)
+        for name in ("row_id", "meta", "payload")
+    }
+    return pa.table({"shard_id": pa.array(shard_ids[starts]), **nested}, schema=PACKED_SCHEMA)
+
+
+def unpack_shards(packed: pa.Table) -> pa.Table:
+    """The items of ``pack_shards``, as a table of ITEM_SCHEMA. Payloads are not copied."""
+    counts = pc.list_value_length(packed["row_id"]).to_numpy()
+    flat = {name: pc.list_flatten(packed[name]) for name in ("row_id", "meta", "payload")}
+    return pa.table({"shard_id": np.repeat(packed["shard_id"].to_numpy(), counts), **flat}, schema=ITEM_SCHEMA)
 
 
 def keys_of(table: pa.Table) -> list[Keys]:

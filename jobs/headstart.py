@@ -22,6 +22,7 @@ import pyarrow as pa
 from inference_core.pipeline import has_cuda_device
 from jobs.columns import SHARD_SCHEMA
 from jobs.config import ExecutionConfig
+from jobs.resources import is_cluster_elsewhere
 from jobs.stages import StageSettings, WholeShards
 
 NICENESS = 5
@@ -32,13 +33,8 @@ STOP_TIMEOUT_S = 5.0
 
 def can_start_ahead(execution: ExecutionConfig) -> bool:
     """Whether the run will be in the whole layout on this machine's CPUs alone, so that children work as actors do."""
-    is_local = not (execution.address or os.environ.get("RAY_ADDRESS"))
-    return (
-        execution.head_start
-        and is_local
-        and execution.layout != "split"
-        and (execution.device == "cpu" or not has_cuda_device())
-    )
+    on_cpu = execution.device == "cpu" or not has_cuda_device()
+    return execution.head_start and on_cpu and execution.layout != "split" and not is_cluster_elsewhere(execution)
 
 
 @contextmanager

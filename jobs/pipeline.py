@@ -18,14 +18,13 @@ MAX_SYSTEM_RETRIES = 2
 """How often Ray repeats a call whose process died, before the run ends with an error and can be resumed."""
 
 
-def build_pipeline(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools, rows_per_shard: int) -> Dataset:
+def build_pipeline(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools) -> Dataset:
     """Shards to do as a lazy dataset of receipts.
 
     Args:
         shard_ids: shards that are not committed, at least one.
         settings: what workers need to know.
         pools: how the stages share the cluster.
-        rows_per_shard: most rows of a shard.
 
     Returns:
         Rows of RECEIPT_SCHEMA, one for each shard, as they are committed.
@@ -33,19 +32,15 @@ def build_pipeline(shard_ids: Sequence[int], settings: StageSettings, *, pools: 
     # One block for each shard: a shard is the unit of work, of retry and of commit.
     blocks = [pa.table({"shard_id": [shard_id]}, schema=SHARD_SCHEMA) for shard_id in shard_ids]
     shards = ray.data.from_arrow(blocks)
-    return (
-        build_whole(shards, settings, pools)
-        if pools.layout == "whole"
-        else build_split(shards, settings, pools, rows_per_shard)
-    )
+    return build_whole(shards, settings, pools) if pools.layout == "whole" else build_split(shards, settings, pools)
 
 
 def build_whole(shards: Dataset, settings: StageSettings, pools: Pools) -> Dataset:
     """One pool of actors does everything."""
-    return map_actors(shards, WholeShards, settings, pools=pools, batch_size=1, concurrent_calls=1)
+    return map_actors(shards, WholeShards, settings, pools=pools, concurrent_calls=1)
 
 
-def build_split(shards: Dataset, settings: StageSettings, pools: Pools, rows_per_shard: int) -> Dataset:
+def build_split(shards: Dataset, settings: StageSettings, pools: Pools) -> Dataset:
     """CPU tasks prepare, a pool of actors infers, CPU tasks finish and commit."""
     prepared = shards.map_batches(
         PrepareShards(settings),
@@ -54,7 +49,7 @@ def build_split(shards: Dataset, settings: StageSettings, pools: Pools, rows_per
         compute=TaskPoolStrategy(size=pools.prepare_tasks),
         num_cpus=pools.prepare_cpus,
     )
-    inferred = map_actors(prepared, InferShards, settings, pools=pools, batch_size=rows_per_shard, concurrent_calls=2)
+    inferred = map_actors(prepared, InferShards, settings, pools=pools, concurrent_calls=2)
     return inferred.map_batches(
         CommitShards(settings),
         batch_size=None,
@@ -69,7 +64,6 @@ def map_actors(
     settings: StageSettings,
     *,
     pools: Pools,
-    batch_size: int,
     concurrent_calls: int,
 ) -> Dataset:
     """A stage of long-lived actors that hold the model."""
@@ -79,7 +73,7 @@ def map_actors(
         return dataset.map_batches(
             stage,
             fn_constructor_kwargs={"settings": settings},
-            batch_size=batch_size,
+            batch_size=1,  # a row is a shard
             batch_format="pyarrow",
             compute=ActorPoolStrategy(size=pools.actors, max_concurrent_calls_per_actor=concurrent_calls),
             num_cpus=pools.actor_cpus,

@@ -100,3 +100,13 @@ def gpus_per_actor(gpus: int, actors: int) -> float:
 def available_cpus(execution: ExecutionConfig) -> int:
     """CPUs of a cluster that is started for one run: what the user says, else those this process may use."""
     return execution.num_cpus or len(os.sched_getaffinity(0))
+
+
+def is_cluster_elsewhere(execution: ExecutionConfig) -> bool:
+    """Whether the run uses a cluster that it did not start."""
+    return bool(cluster_address(execution))
+
+
+def cluster_address(execution: ExecutionConfig) -> str | None:
+    """Address of the cluster to use, None for one that is started for this run."""
+    return execution.address or os.environ.get("RAY_ADDRESS") or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -12,17 +13,17 @@ import pyarrow as pa
 from inference_core import storage
 from inference_core.errors import JobError
 from inference_core.models.package import ModelPackage, load_package
-from inference_core.pipeline import build_runner, check_runner
+from inference_core.pipeline import build_runner, check_runner, has_cuda_device
 from inference_core.provenance import environment_versions
 from jobs.attempts import AttemptRecord, note_attempt
 from jobs.commits import CommitLog
-from jobs.config import JobConfig
+from jobs.config import ExecutionConfig, JobConfig
 from jobs.finalize import Outcome, finalize
 from jobs.headstart import can_start_ahead, start_ahead
 from jobs.plan import MANIFEST_FILE, Plan, find_plan, make_plan
 from jobs.pools import Pools
 from jobs.progress import RunProgress
-from jobs.resources import PoolChoice, available_cpus, choose_pools
+from jobs.resources import PoolChoice, available_cpus, choose_pools, is_cluster_elsewhere
 from jobs.stages import StageSettings
 
 
@@ -38,6 +39,11 @@ class RunState:
     rows_done: int
     """Rows of committed shards."""
 
+
+OWN_ERROR = re.compile(r"^inference_core\.errors\.(\w+): (.+)$", re.MULTILINE)
+ANY_ERROR = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt)): (.+)$", re.MULTILINE)
+RAY_WRAPPERS = ("UserCodeException", "RayTaskError", "RayDataUserCodeException", "SystemException")
+"""Errors of Ray that only say that another one happened."""
 
 ShowState = Callable[[RunState], RunProgress]
 """Called once when the plan is known; gives what shows the progress."""
@@ -62,7 +68,7 @@ def run(config: JobConfig, *, show: ShowState) -> Outcome:
     package = load_package(config.model)
     found = find_plan(config, package)
     if found is None or CommitLog(config.output).committed() != set(range(len(found.shards))):
-        check_package(package)
+        check_package(package, config.execution)
     plan = found or make_plan(config, package)
     state = find_state(config.output, plan, is_new=found is None)
     with show(state) as progress:
@@ -110,7 +116,7 @@ def execute(
             note_attempt(config.output, attempt_record(choice, resources=resources, started_s=started_s))
             seen = SeenShards(config.output, state.todo, progress)
             seen.look()
-            for receipts in pipeline_receipts(seen.left(), settings, state.plan, pools=choice.pools):
+            for receipts in pipeline_receipts(seen.left(), settings, pools=choice.pools):
                 head_start.close()
                 seen.add(receipts)
             head_start.close()
@@ -129,15 +135,12 @@ def attempt_record(choice: PoolChoice, *, resources: Mapping[str, float], starte
     )
 
 
-def pipeline_receipts(
-    shard_ids: Sequence[int], settings: StageSettings, plan: Plan, *, pools: Pools
-) -> Iterator[pa.Table]:
+def pipeline_receipts(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools) -> Iterator[pa.Table]:
     """Receipts of shards as the pipeline commits them; none where nothing is to do."""
     if shard_ids:
         from jobs.pipeline import build_pipeline
 
-        rows_per_shard = max(rows for _, rows in plan.shard_runs)
-        yield from iterate(build_pipeline(shard_ids, settings, pools=pools, rows_per_shard=rows_per_shard))
+        yield from iterate(build_pipeline(shard_ids, settings, pools=pools))
 
 
 class SeenShards:
@@ -178,13 +181,17 @@ class SeenShards:
             self._progress.advance(num_rows=num_rows, num_failed=num_rows - num_ok)
 
 
-def check_package(package: ModelPackage) -> None:
+def check_package(package: ModelPackage, execution: ExecutionConfig) -> None:
     """Load the model on this machine's CPU and run a blank image, before any worker is asked to.
 
     Raises:
-        ModelError: it does not load or does not work.
+        ConfigError: the precision that is asked for cannot be had.
+        ModelError: the model does not load or does not work.
     """
-    check_runner(package, build_runner(package, device="cpu", precision="fp32", batch_size=1, num_threads=1))
+    # Workers with GPUs infer in another precision, which this machine may not have; what is certain is checked.
+    infers_here = execution.device == "cpu" or not (is_cluster_elsewhere(execution) or has_cuda_device())
+    precision = execution.precision if infers_here else "auto"
+    check_runner(package, build_runner(package, device="cpu", precision=precision, batch_size=1, num_threads=1))
 
 
 def iterate(receipts: object) -> Iterator[pa.Table]:
@@ -203,15 +210,19 @@ def iterate(receipts: object) -> Iterator[pa.Table]:
 
 
 def root_cause(error: BaseException) -> str:
-    """The innermost message of an error that went through Ray."""
-    seen = error
-    while True:
-        inner = getattr(seen, "cause", None) or seen.__cause__
-        if not isinstance(inner, BaseException) or inner is seen:
-            break
-        seen = inner
-    lines = [line for line in str(seen).splitlines() if line.strip()]
-    return f"{type(seen).__name__}: {lines[-1].strip() if lines else ''}"
+    """Why a worker stopped: the last of our own errors that Ray's text holds, else the last of any, else its beginning.
+
+    Ray keeps the chain of causes as text only.
+    """
+    text = str(error)
+    named: list[tuple[str, str]] = OWN_ERROR.findall(text) or [
+        found for found in ANY_ERROR.findall(text) if found[0] not in RAY_WRAPPERS
+    ]
+    if named:
+        name, message = named[-1]
+        return f"{name}: {message}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
 
 
 def stage_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> StageSettings:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -13,7 +15,7 @@ from ray.data import DataContext
 
 from inference_core.errors import ConfigError
 from jobs.config import ExecutionConfig
-from jobs.resources import available_cpus
+from jobs.resources import available_cpus, cluster_address
 
 STORE_BYTES_PER_CPU = 256 * 1024 * 1024
 """Object store of a cluster that is started for one run, for each CPU: blocks in flight, far below Ray's default."""
@@ -31,10 +33,11 @@ def ray_session(execution: ExecutionConfig) -> Iterator[Mapping[str, float]]:
     Raises:
         ConfigError: there is no cluster at the address.
     """
-    address = execution.address or os.environ.get("RAY_ADDRESS")
+    address = cluster_address(execution)
     was_initialised = ray.is_initialized()
     if not was_initialised:
-        start_ray(address, execution)
+        with kept_sigterm_handler():
+            start_ray(address, execution)
     set_data_context(execution)
     try:
         yield ray.cluster_resources()
@@ -51,7 +54,7 @@ def start_ray(address: str | None, execution: ExecutionConfig) -> None:
         try:
             with quiet_stderr():
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-        except ConnectionError as exc:
+        except (ConnectionError, ValueError) as exc:
             raise ConfigError(
                 f"must be the address of a running cluster, got {address!r} ({str(exc).splitlines()[0]}); start "
                 "it, or unset "
@@ -84,6 +87,17 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+@contextmanager
+def kept_sigterm_handler() -> Iterator[None]:
+    """Put the program's own answer to SIGTERM back: ``ray.init`` sets one that exits with another code."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def set_data_context(execution: ExecutionConfig) -> None:

@@ -26,6 +26,8 @@ from jobs.columns import (
     decode_raw,
     encode_prepared,
     encode_raw,
+    pack_shards,
+    unpack_shards,
 )
 from jobs.config import LimitsConfig
 from jobs.manifest import read_shard_rows
@@ -60,14 +62,14 @@ class PrepareShards:
         self._settings = settings
 
     def __call__(self, shards: pa.Table) -> pa.Table:
-        """Shard ids in, a table of prepared items out."""
+        """Shard ids in, prepared items out, a row for each shard."""
         worker = prepare_worker(self._settings)
         keys, items = [], []
         for shard_id in shards["shard_id"].to_pylist():
             row_ids = self._settings.shards.rows_of(shard_id)
             keys += [Keys(shard_id=shard_id, row_id=row_id) for row_id in row_ids]
             items += list(worker.prepare(shard_id))
-        return encode_prepared(keys, items)
+        return pack_shards(encode_prepared(keys, items))
 
 
 class InferShards:
@@ -78,12 +80,12 @@ class InferShards:
         self._runner = make_runner(settings)
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """A table of prepared items in, one of raw items out, shard by shard."""
-        keys, items = decode_prepared(table)
+        """Prepared items in, raw items out, a row for each shard."""
+        keys, items = decode_prepared(unpack_shards(table))
         raw: list[RawItem] = []
         for _, pairs in groupby(zip(keys, items, strict=True), key=lambda pair: pair[0].shard_id):
             raw += self._runner.infer([item for _, item in pairs])
-        return encode_raw(keys, raw)
+        return pack_shards(encode_raw(keys, raw))
 
 
 class CommitShards:
@@ -93,10 +95,10 @@ class CommitShards:
         self._settings = settings
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """A table of raw items of whole shards in, receipts out."""
+        """Raw items in, a row for each shard; receipts out."""
         worker = commit_worker(self._settings)
         started_s = time.time()
-        keys, items = decode_raw(table)
+        keys, items = decode_raw(unpack_shards(table))
         receipts = []
         for shard_id, pairs in groupby(zip(keys, items, strict=True), key=lambda pair: pair[0].shard_id):
             predictions = [worker.finisher.finish(item) for _, item in pairs]

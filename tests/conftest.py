@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.s3_loopback import S3Server
+
+# How long an example takes says more about the machine, which others use too, than about the code.
+settings.register_profile("millrace", deadline=None)
+settings.load_profile("millrace")
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 

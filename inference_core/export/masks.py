@@ -71,18 +71,22 @@ def mask_name(image_id: str) -> str:
     """Relative path of an image's mask, the same in every run and distinct for distinct ids.
 
     It is the id with ``.png`` added, so that a.jpg and a.png do not collide. What no file system takes (empty names,
-    dots, NUL, names over its length) is written with ``%``, and ``%`` itself as ``%25``.
+    dots, NUL, names over its length) is written with ``%``, and ``%`` itself as ``%25``. So is the dot of a folder
+    ``a.png``, which an image ``a`` beside it could not have as its mask.
     """
     *folders, name = image_id.split("/")
-    return "/".join(["masks", *(safe_part(part) for part in folders), safe_part(f"{name}.png")])
+    parts = [*(safe_part(part, is_folder=True) for part in folders), safe_part(f"{name}.png", is_folder=False)]
+    return "/".join(["masks", *parts])
 
 
-def safe_part(part: str) -> str:
+def safe_part(part: str, *, is_folder: bool) -> str:
     """One part of a path as it is where possible."""
     part = part.replace("%", "%25").replace("\0", "%00")
+    if is_folder and part.lower().endswith(".png"):
+        part = f"{part[:-4]}%2E{part[-3:]}"
     if part in ("", ".", ".."):
         return "%" + part.replace(".", "2E")
     if len(part.encode()) <= MAX_PART_BYTES:
         return part
-    suffix = f"%~{sha256_hex(part.encode())[:16]}.png"
+    suffix = f"%~{sha256_hex(part.encode())[:16]}" + ("" if is_folder else ".png")
     return part.encode()[: MAX_PART_BYTES - len(suffix)].decode(errors="ignore") + suffix

@@ -202,7 +202,7 @@ def class_ids_graph() -> bytes:
         ),
         pytest.param(
             package_of(class_ids_graph(), {"task": "segmentation"}),
-            r"output ids must be floating-point scores, got int64\[1, 8, 8\]; set output.name .* or export the model with",
+            r"output ids must be floating-point scores, got int64\[1, 8, 8\]; set output.name .* or export the model",
             id="class-ids",
         ),
     ],

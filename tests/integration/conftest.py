@@ -31,4 +31,3 @@ def local_ray(_ray_without_tokens: None) -> Iterator[None]:
     )
     yield
     ray.shutdown()
-

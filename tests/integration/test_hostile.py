@@ -25,7 +25,8 @@ def inputs(assets: Path) -> list[Path]:
 @pytest.fixture(scope="module")
 def arguments(assets: Path, inputs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("run")
-    return run_arguments(mobilenet_package(folder / "model", assets), inputs, folder / "out")
+    model = mobilenet_package(folder / "model", assets)
+    return run_arguments(model, inputs, folder / "out", "execution.head_start=false")
 
 
 @pytest.fixture(scope="module")

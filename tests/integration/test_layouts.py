@@ -116,11 +116,9 @@ def explained(
 
     plan = plan_job(config, package)
     with ray_session(ExecutionConfig()):
-        choice = choose_pools({"CPU": cpus, "GPU": gpus}, config.execution, num_shards=len(plan.shards))
+        choice = choose_pools({"CPU": cpus, "GPU": gpus}, config.execution, num_shards=9)
         settings = stage_settings(config, package, plan)
-        dataset = build_pipeline(
-            range(len(plan.shards)), settings, pools=choice.pools, rows_per_shard=ROWS_PER_SHARD
-        )
+        dataset = build_pipeline(range(len(plan.shards)), settings, pools=choice.pools, rows_per_shard=ROWS_PER_SHARD)
         capsys.readouterr()
         dataset.explain()
     text = capsys.readouterr().out
@@ -129,7 +127,7 @@ def explained(
     return list(reversed(re.findall(r"(\w+)\[([^\]]*)\]", physical)))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("cpus", "gpus"), [(4, 0), (1, 0), (16, 2)])
+@pytest.mark.parametrize(("cpus", "gpus"), [(4, 0), (1, 0), (16, 2), (19, 0)])
 def test_in_split_no_stage_runs_inside_another(
     classifier: ModelPackage,
     folder: Path,

@@ -91,12 +91,16 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    ("moment", "head_start"),
+    [*((moment, "true") for moment in MOMENTS), ("first-commit", "false"), ("half", "false")],
+)
 def test_a_killed_run_goes_on_and_gives_what_an_undisturbed_one_gives(
-    job: Job, undisturbed: Path, tmp_path: Path, moment: str
+    job: Job, undisturbed: Path, tmp_path: Path, moment: str, head_start: str
 ) -> None:
     output = tmp_path / "out"
-    code, started = run_until(job(output), lambda: MOMENTS[moment](output), number=signal.SIGKILL)
+    arguments = job(output, f"execution.head_start={head_start}")
+    code, started = run_until(arguments, lambda: MOMENTS[moment](output), number=signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert not (output / "_SUCCESS").exists(), "the moment was missed"
     left = wait_until_gone(started, timeout_s=20)

@@ -103,9 +103,7 @@ def test_a_store_that_ignores_conditions_is_refused(
     ],
     ids=str,
 )
-def test_a_wrong_place_is_named(
-    model: Path, folder: Path, prefix: str, change: dict[str, str], message: str
-) -> None:
+def test_a_wrong_place_is_named(model: Path, folder: Path, prefix: str, change: dict[str, str], message: str) -> None:
     places = {"input": str(folder), "output": f"{prefix}/out"} | change
     ended = command(*run_arguments(model, [places["input"]], places["output"]))
     assert ended.code != 0

@@ -33,7 +33,9 @@ def worker_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> Sta
     return stage_settings(config, package, plan)
 
 
-def run_shards(config: JobConfig, package: ModelPackage, plan: Plan, shard_ids: Iterable[int] | None = None) -> pa.Table:
+def run_shards(
+    config: JobConfig, package: ModelPackage, plan: Plan, shard_ids: Iterable[int] | None = None
+) -> pa.Table:
     """Commit shards, all by default, as an actor of the whole layout does; the receipts."""
     ids = list(range(len(plan.shards))) if shard_ids is None else list(shard_ids)
     return WholeShards(worker_settings(config, package, plan))(shard_table(ids))

@@ -129,9 +129,7 @@ def test_a_resumed_run_says_what_is_left(
         assert said.endswith("in 3 shards, 2 to do\n")
 
 
-def test_finalize_writes_the_report_again(
-    outcome: Outcome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_finalize_writes_the_report_again(outcome: Outcome, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "out" / "report" / "summary.json"
     before = report.read_bytes()
     report.unlink()

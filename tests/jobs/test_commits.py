@@ -79,7 +79,9 @@ def test_a_shard_number_over_six_digits_is_found(log: CommitLog) -> None:
     assert log.committed() == {1_234_567}
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "000001.json.bak", ".000001.json", "abc.json", "sub/000001.json", "-1.json"])
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "000001.json.bak", ".000001.json", "abc.json", "sub/000001.json", "-1.json"]
+)
 def test_other_files_in_the_log_commit_nothing(log: CommitLog, tmp_path: Path, name: str) -> None:
     write(tmp_path / "_commits" / name, b"{}")
     assert log.committed() == set()
@@ -97,7 +99,9 @@ def test_a_missing_record_is_named_with_what_to_do(log: CommitLog) -> None:
 )
 def test_a_damaged_record_is_named_with_what_to_do(log: CommitLog, tmp_path: Path, content: bytes) -> None:
     write(tmp_path / "_commits" / "000001.json", content)
-    with pytest.raises(JobError, match="000001.json must be a commit record.*delete it and run the same command again"):
+    with pytest.raises(
+        JobError, match=r"000001\.json must be a commit record.*delete it and run the same command again"
+    ):
         log.read(1)
 
 

@@ -8,7 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inference_core.errors import MissingObjectError
-from jobs.manifest import LISTED_FIELDS, MANIFEST_SCHEMA, collect_listing, encode_manifest, manifest_metadata, read_shard_rows
+from jobs.manifest import (
+    LISTED_FIELDS,
+    MANIFEST_SCHEMA,
+    collect_listing,
+    encode_manifest,
+    manifest_metadata,
+    read_shard_rows,
+)
 from jobs.shards import cut_shards
 from jobs.sources.folder import InputObject
 

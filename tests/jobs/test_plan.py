@@ -45,7 +45,11 @@ def test_a_plan_holds_every_file_once(make_job: MakeJob, classifier: ModelPackag
     assert plan.num_rows == 10
     assert plan.shard_runs == ((2, 4), (1, 2))
     assert plan.num_bytes == sum((images / name).stat().st_size for name in files)
-    assert (plan.model_name, plan.task, plan.classes) == ("tiny-classification", "classification", ("red", "green", "blue"))
+    assert (plan.model_name, plan.task, plan.classes) == (
+        "tiny-classification",
+        "classification",
+        ("red", "green", "blue"),
+    )
 
 
 def test_files_that_are_left_out_are_counted(make_job: MakeJob, classifier: ModelPackage) -> None:
@@ -109,9 +113,7 @@ def test_every_changed_setting_is_named(make_job: MakeJob, classifier: ModelPack
     assert "limits.max_bytes" in str(caught.value)
 
 
-def test_another_model_is_refused(
-    make_job: MakeJob, classifier: ModelPackage, other_classifier: ModelPackage
-) -> None:
+def test_another_model_is_refused(make_job: MakeJob, classifier: ModelPackage, other_classifier: ModelPackage) -> None:
     make_plan(make_job(), classifier)
     expected = f"model_digest: the run has {classifier.digest}, this command has {other_classifier.digest}"
     with pytest.raises(ConfigError, match=expected):
@@ -246,9 +248,7 @@ def test_a_plan_made_meanwhile_over_another_listing_is_not_mixed_with_ours(
     assert sha256_hex(manifest) == theirs.manifest_sha256
 
 
-def test_a_manifest_that_is_not_the_plans_is_named(
-    make_job: MakeJob, classifier: ModelPackage, tmp_path: Path
-) -> None:
+def test_a_manifest_that_is_not_the_plans_is_named(make_job: MakeJob, classifier: ModelPackage, tmp_path: Path) -> None:
     make_plan(make_job(), classifier)
     (tmp_path / "out" / MANIFEST_FILE).write_bytes(b"another")
     with pytest.raises(JobError, match=r"manifest\.parquet must be the one that plan\.json names"):

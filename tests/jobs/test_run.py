@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pyarrow as pa
 import pytest
 from ray.exceptions import RayTaskError
@@ -72,7 +74,7 @@ def test_what_is_left_is_each_shard_once(make_job: MakeJob, classifier: ModelPac
 
 
 def chained(*errors: BaseException) -> BaseException:
-    for outer, inner in zip(errors, errors[1:], strict=False):
+    for outer, inner in itertools.pairwise(errors):
         outer.__cause__ = inner
     return errors[0]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -34,7 +35,7 @@ def test_shards_survive_json(case: tuple[int, int, Shards]) -> None:
 def test_neighbouring_runs_differ_and_none_is_empty(case: tuple[int, int, Shards]) -> None:
     runs = case[2].runs
     assert all(count > 0 and rows > 0 for count, rows in runs)
-    assert all(a[1] != b[1] for a, b in zip(runs, runs[1:], strict=False))
+    assert all(a[1] != b[1] for a, b in itertools.pairwise(runs))
 
 
 @pytest.mark.parametrize("shard_id", [-1, 3, 4, 1000])

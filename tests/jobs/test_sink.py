@@ -199,7 +199,6 @@ def test_two_ids_never_share_a_mask(tmp_path: Path, segmenter: ModelPackage, a: 
     assert first != second
 
 
-@pytest.mark.xfail(strict=True, reason="one mask is a file where another needs a folder, so the shard is never committed")
 def test_an_id_that_is_a_folder_of_another_commits_all_the_same(tmp_path: Path, segmenter: ModelPackage) -> None:
     predictions = predict(segmenter, ("scan", "scan.png/1", "bad"))
     assert make_sink(tmp_path, segmenter).commit(0, predictions, started_s=0).is_winner

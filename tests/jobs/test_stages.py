@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from inference_core.errors import ModelError
+from inference_core.errors import MillraceError, ModelError
 from inference_core.models.package import ModelPackage
 from inference_core.predictor import Predictor
 from jobs.columns import ITEM_SCHEMA, RECEIPT_SCHEMA
@@ -95,17 +97,13 @@ def test_a_file_that_went_away_is_a_row(make_job: MakeJob, classifier: ModelPack
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "status"),
-    [("max_bytes", 100, "too_large"), ("max_pixels", 100, "too_large"), ("max_side_px", 10, "too_large")]
-    + [("max_fit_pixels", 10, "too_large")],
+    ("setting", "value"), [("max_bytes", 100), ("max_pixels", 100), ("max_side_px", 10), ("max_fit_pixels", 10)]
 )
-def test_limits_reach_the_workers(
-    make_job: MakeJob, classifier: ModelPackage, setting: str, value: int, status: str
-) -> None:
+def test_limits_reach_the_workers(make_job: MakeJob, classifier: ModelPackage, setting: str, value: int) -> None:
     config = make_job(**{f"limits__{setting}": value})
     run_shards(config, classifier, plan_job(config, classifier))
     statuses = {row["image_id"]: row["status"] for row in read_rows(config.output)}
-    assert statuses["0000.png"] == status
+    assert statuses["0000.png"] == "too_large"
 
 
 def test_a_committed_shard_is_found_not_done_again(make_job: MakeJob, classifier: ModelPackage, images: Path) -> None:
@@ -133,9 +131,7 @@ def test_shards_that_are_done_in_any_order_give_the_same_rows(
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_batches_never_cross_shards_and_cover_all(
-    make_job: MakeJob, classifier: ModelPackage, batch_size: int
-) -> None:
+def test_batches_never_cross_shards_and_cover_all(make_job: MakeJob, classifier: ModelPackage, batch_size: int) -> None:
     config = make_job(execution__rows_per_shard=4, execution__batch_size=batch_size)
     plan = plan_job(config, classifier)
     run_shards(config, classifier, plan)
@@ -178,6 +174,21 @@ def test_a_row_that_came_twice_does_not_stand_for_a_lost_one(make_job: MakeJob, 
         CommitShards(settings)(pa.concat_tables([raw.slice(0, 9), raw.slice(0, 1)]))
 
 
+@pytest.mark.xfail(strict=True, reason="a record does not say of which run it is, and none is asked")
+def test_a_worker_of_a_run_that_was_cleared_away_commits_nothing_into_the_next(
+    make_job: MakeJob, classifier: ModelPackage, images: Path, tmp_path: Path
+) -> None:
+    old = make_job()
+    late = WholeShards(worker_settings(old, classifier, plan_job(old, classifier)))
+    shutil.rmtree(tmp_path / "out")
+    new = make_job(limits__max_bytes=100)
+    plan = plan_job(new, classifier)
+    with contextlib.suppress(MillraceError):
+        late(shard_table([0]))
+    run_shards(new, classifier, plan)
+    assert {row["status"] for row in read_rows(new.output)} == {"too_large", "unsupported"}
+
+
 def test_images_of_many_sizes_travel_together(make_job: MakeJob, segmenter: ModelPackage, tmp_path: Path) -> None:
     folder = tmp_path / "sizes"
     for index, hw in enumerate([(1, 1), (8, 8), (20, 24), (33, 7), (8, 8)]):
@@ -186,4 +197,9 @@ def test_images_of_many_sizes_travel_together(make_job: MakeJob, segmenter: Mode
     settings = worker_settings(config, segmenter, plan_job(config, segmenter))
     receipts = CommitShards(settings)(InferShards(settings)(PrepareShards(settings)(shard_table([0]))))
     assert receipts["num_ok"].to_pylist() == [5]
-    assert [(row["height"], row["width"]) for row in read_rows(config.output)][:4] == [(1, 1), (8, 8), (20, 24), (33, 7)]
+    assert [(row["height"], row["width"]) for row in read_rows(config.output)][:4] == [
+        (1, 1),
+        (8, 8),
+        (20, 24),
+        (33, 7),
+    ]

@@ -108,7 +108,8 @@ def test_every_image_gets_its_own_answer_however_batches_fall(
     assert values_of(results) == expected
 
 
-def test_the_memory_of_a_failed_forward_is_free_before_the_next() -> None:
+@pytest.mark.parametrize("error", [DeviceMemoryError, EngineError])
+def test_the_memory_of_a_failed_forward_is_free_before_the_next(error: type[Exception]) -> None:
     held: list[weakref.ref[Uint8Array]] = []
 
     def forward(batch: Uint8Array) -> Outputs:
@@ -123,7 +124,7 @@ def test_the_memory_of_a_failed_forward_is_free_before_the_next() -> None:
         try:
             raise RuntimeError(f"out of memory after {activations.nbytes}")
         except RuntimeError as exc:
-            raise DeviceMemoryError(str(exc)) from exc
+            raise error(str(exc)) from exc
 
     assert len(run_tiles(tiles_of(1, 2, 3, 4), forward, batch_size=4)) == 4
 

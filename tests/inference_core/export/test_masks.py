@@ -89,6 +89,8 @@ def test_other_arrays_are_refused(mask: NDArray[np.uint8]) -> None:
         pytest.param("a//b", "masks/a/%/b.png", id="empty-folder"),
         pytest.param("100%.jpg", "masks/100%25.jpg.png", id="percent"),
         pytest.param("a\0b", "masks/a%00b.png", id="nul"),
+        pytest.param("a.png/b", "masks/a%2Epng/b.png", id="folder-like-a-mask"),
+        pytest.param("a.PNG/b", "masks/a%2EPNG/b.png", id="folder-like-a-mask-in-capitals"),
     ],
 )
 def test_mask_names(image_id: str, name: str) -> None:
@@ -110,7 +112,10 @@ def test_a_name_is_safe_in_every_store(image_id: str) -> None:
 
 @given(st.lists(IMAGE_IDS | TRICKY_IDS.map("/".join), unique=True, max_size=30))
 def test_distinct_ids_have_distinct_names(image_ids: list[str]) -> None:
-    assert len({mask_name(image_id) for image_id in image_ids}) == len(image_ids)
+    names = {mask_name(image_id) for image_id in image_ids}
+    assert len(names) == len(image_ids)
+    # Nor is one mask's folder another mask.
+    assert not names & {str(folder) for name in names for folder in PurePosixPath(name).parents}
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=3), st.sampled_from("aé€😀"))
