@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 import yaml
 from rich.console import Console
-from rich.table import Table
 
 from inference_core import storage
 from inference_core.cli import EXIT_DONE, EXIT_TOO_MANY_ERRORS
@@ -85,6 +84,7 @@ def print_settings(settings: JobConfig, *, console: Console, log_format: LogForm
         return
     console.print(
         f"settings\n{yaml.safe_dump(dumped, sort_keys=False, default_flow_style=None, width=1_000).rstrip()}",
+        markup=False,
         highlight=False,
     )
 
@@ -109,6 +109,7 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
             f"{verb} {plan.num_rows:,} images ({plan.num_bytes / 1e6:,.1f} MB, {plan.num_left_out:,} files left "
             "out) in "
             f"{len(plan.shards):,} shards, {len(state.todo):,} to do",
+            markup=False,
             highlight=False,
         )
     counter = Counter(total=plan.num_rows, done=state.rows_done)
@@ -136,25 +137,17 @@ def report_outcome(outcome: Outcome, *, max_error_frac: float, log_format: LogFo
 
 
 def print_outcome(outcome: Outcome) -> None:
-    """A small table of the end."""
+    """A small table of the end, on lines as long as they are."""
     facts = outcome.facts
-    table = Table(show_header=False, box=None, pad_edge=False)
+    sums = f"{facts.num_ok:,} ok + {facts.num_failed:,} failed + {facts.num_skipped:,} skipped"
+    failures = {status: count for status, count in outcome.summary.status.items() if status != "ok"}
     rows: list[tuple[str, str]] = [
-        (
-            "images",
-            f"{facts.num_planned:,} planned = {facts.num_ok:,} ok + {facts.num_failed:,} failed + "
-            f"{facts.num_skipped:,} skipped",
-        ),
-        *[
-            (f"  {status}", f"{count:,}")
-            for status, count in outcome.summary.status.items()
-            if count and status != "ok"
-        ],
+        ("images", f"{facts.num_planned:,} planned = {sums}"),
+        *[(f"  {status}", f"{count:,}") for status, count in failures.items() if count],
         ("rate", f"{facts.images_per_s:,.1f} images/s, {facts.wall_s:,.1f} s of work in {facts.num_attempts} attempts"),
         ("engine", facts.engine),
         ("layout", facts.layout_reason),
         ("report", f"{outcome.report_uri}/report.html"),
     ]
-    for name, value in rows:
-        table.add_row(name, value)
-    Console(soft_wrap=True).print(table, highlight=False)
+    width = max(len(name) for name, _ in rows)
+    sys.stdout.write("".join(f"{name:<{width}}  {value}\n" for name, value in rows))

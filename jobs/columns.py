@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -187,16 +188,27 @@ def keys_of(table: pa.Table) -> list[Keys]:
 def decode_items(table: pa.Table) -> list[tuple[ItemMeta, dict[str, NDArray[Any]]]]:
     """Meta and arrays of each row."""
     metas = [META.validate_json(text) for text in table["meta"].to_pylist()]
-    return [(meta, split_payload(cell, meta.arrays)) for meta, cell in zip(metas, table["payload"], strict=True)]
+    cells = [cell for chunk in table["payload"].chunks for cell in binary_cells(chunk)]
+    return [(meta, split_payload(cell, meta.arrays)) for meta, cell in zip(metas, cells, strict=True)]
 
 
-def split_payload(cell: pa.LargeBinaryScalar, layout: Sequence[ArrayLayout]) -> dict[str, NDArray[Any]]:
+def binary_cells(chunk: pa.LargeBinaryArray) -> list[NDArray[np.uint8]]:
+    """The cells as views of the column's own memory; taking them out as scalars would copy each."""
+    _, offsets_buffer, data_buffer = chunk.buffers()
+    if len(chunk) == 0 or data_buffer is None:
+        return [np.empty(0, np.uint8)] * len(chunk)
+    offsets = np.frombuffer(offsets_buffer, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+    data = np.frombuffer(data_buffer, np.uint8)
+    data.flags.writeable = False
+    return [data[begin:end] for begin, end in pairwise(offsets.tolist())]
+
+
+def split_payload(cell: NDArray[np.uint8], layout: Sequence[ArrayLayout]) -> dict[str, NDArray[Any]]:
     """The arrays of one payload, as views."""
     arrays, offset = {}, 0
     for entry in layout:
-        count = int(np.prod(entry.shape, dtype=np.int64))
-        array = np.frombuffer(cell.as_buffer(), dtype=entry.dtype, count=count, offset=offset)
-        array.flags.writeable = False  # a table of this process is not, one of Ray's store is
-        arrays[entry.name] = array.reshape(entry.shape)
-        offset += array.nbytes
+        dtype = np.dtype(entry.dtype)
+        num_bytes = int(np.prod(entry.shape, dtype=np.int64)) * dtype.itemsize
+        arrays[entry.name] = cell[offset : offset + num_bytes].view(dtype).reshape(entry.shape)
+        offset += num_bytes
     return arrays

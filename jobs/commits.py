@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import tee
 from typing import Any
 
 from inference_core import storage
@@ -30,6 +29,8 @@ class CommitRecord(Frozen):
     """``_commits/000017.json``: all that is known of a finished shard without reading its rows."""
 
     schema_version: int = RECORD_SCHEMA
+    run_id: str
+    """The plan's; a record of another run does not count."""
     shard_id: int
     attempt: str
     """Random token of the attempt that won."""
@@ -91,19 +92,27 @@ class CommitLog:
         Raises:
             JobError: one is missing or damaged.
         """
-        uris, asked = tee(self.uri_of(shard_id) for shard_id in shard_ids)
-        for uri, outcome in zip(uris, storage.read_many(asked), strict=True):
+        outcomes = storage.read_many(self.uri_of(shard_id) for shard_id in shard_ids)
+        for shard_id, outcome in zip(shard_ids, outcomes, strict=True):
+            uri = self.uri_of(shard_id)
             if isinstance(outcome, MissingObjectError):
                 raise JobError(f"{uri} must exist, got nothing there; run the same command again to fill the gap")
             if isinstance(outcome, Exception):
                 raise outcome
-            yield parse_record(outcome, uri=uri)
+            yield parse_record(outcome, uri=uri, shard_id=shard_id)
 
 
-def parse_record(data: bytes, *, uri: str) -> CommitRecord:
-    """A record from its bytes."""
+def parse_record(data: bytes, *, uri: str, shard_id: int) -> CommitRecord:
+    """The record of a shard from its bytes.
+
+    Raises:
+        JobError: they are no record, or that of another shard.
+    """
     try:
-        return CommitRecord.model_validate(json.loads(data))
+        record = CommitRecord.model_validate(json.loads(data))
+        if record.shard_id != shard_id:
+            raise ValueError(f"it is of shard {record.shard_id}")
+        return record
     except ValueError as exc:
         raise JobError(
             f"{uri} must be a commit record, got {len(data)} bytes that are none ({str(exc).splitlines()[0]}); "
@@ -116,13 +125,17 @@ def write_summary(summary: Summary) -> dict[str, Any]:
     return {key: value for key, value in summary.to_json().items() if key != "class_names"}
 
 
-def read_summary(data: Mapping[str, Any], *, class_names: Sequence[str]) -> Summary:
+def read_summary(record: CommitRecord, *, class_names: Sequence[str]) -> Summary:
     """The summary that a record keeps.
 
     Raises:
         JobError: it is damaged.
     """
     try:
-        return Summary.from_json({**data, "class_names": list(class_names)})
+        return Summary.from_json({**record.summary, "class_names": list(class_names)})
     except ValueError as exc:
-        raise JobError(f"a commit record must hold a summary, got a damaged one ({exc}); restore the record") from exc
+        raise JobError(
+            f"{COMMITS}/{record.shard_id:06d}.json must hold a summary, got a damaged one ({exc}); delete the "
+            "record and run "
+            "the same command again: its shard is done anew"
+        ) from exc

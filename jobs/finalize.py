@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -52,10 +53,13 @@ def finalize(output: str, plan: Plan) -> Outcome:
     ledger = fold_records(plan, log.read_many(range(len(plan.shards))))
     facts = run_facts(output, plan, ledger)
     check_balance(facts)
+    found = {f"data/{entry.path}": entry for entry in storage.list_objects(storage.join(output, "data"))}
+    check_files({path: entry.size_bytes for path, entry in found.items()}, ledger)
     report_uri = storage.join(output, REPORT)
     for name, content in build_report_files(ledger.summary, facts=facts, errors=ledger.errors).items():
         storage.replace(storage.join(report_uri, name), content)
-    delete_orphans(output, ledger)
+    storage.delete_many([entry.uri for path, entry in found.items() if path not in ledger.data_bytes])
+    storage.remove_unfinished(output)
     storage.replace(storage.join(output, SUCCESS), success_text(plan, facts))
     return Outcome(plan=plan, summary=ledger.summary, facts=facts, report_uri=report_uri)
 
@@ -99,11 +103,15 @@ def run_facts(output: str, plan: Plan, ledger: Ledger) -> RunFacts:
     )
 
 
-def delete_orphans(output: str, ledger: Ledger) -> None:
-    """Remove row files of attempts that did not win, and what killed writers left long ago."""
-    found = storage.list_objects(storage.join(output, "data"))
-    storage.delete_many([entry.uri for entry in found if f"data/{entry.path}" not in ledger.data_paths])
-    storage.remove_unfinished(output)
+def check_files(found_bytes: Mapping[str, int], ledger: Ledger) -> None:
+    """Raise JobError unless every file of rows that a record vouches for is there in its size."""
+    for path, size_bytes in ledger.data_bytes.items():
+        if found_bytes.get(path) != size_bytes:
+            raise JobError(
+                f"{path} must have {size_bytes} bytes, got {found_bytes.get(path, 'no such file')}; restore it, "
+                "or delete "
+                f"_commits/{path.split('-')[1]}.json and run the same command again: its shard is done anew"
+            )
 
 
 def success_text(plan: Plan, facts: RunFacts) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from inference_core.errors import JobError
@@ -20,8 +20,8 @@ class Ledger:
     """Of all rows, merged in shard order."""
     errors: tuple[ErrorRow, ...]
     """Every row without result, in shard order."""
-    data_paths: frozenset[str]
-    """Files of rows that count, relative to the output."""
+    data_bytes: Mapping[str, int]
+    """Size of each file of rows that counts, by its path below the output."""
     engines: tuple[str, ...]
     """What ran the model, sorted."""
     spans_s: tuple[tuple[float, float], ...]
@@ -36,27 +36,38 @@ def fold_records(plan: Plan, records: Iterable[CommitRecord]) -> Ledger:
         records: of all shards, in their order, so that every finishing gives the same bits.
 
     Raises:
-        JobError: a record's rows are not those that the plan gives to its shard.
+        JobError: a record is of another run, or its rows are not those that the plan gives to its shard.
     """
     summary = Summary.empty(task=plan.task, class_names=plan.classes)
     errors: list[ErrorRow] = []
-    data_paths: set[str] = set()
+    data_bytes: dict[str, int] = {}
     engines: set[str] = set()
     spans_s: list[tuple[float, float]] = []
     for record in records:
+        check_run(record, run_id=plan.run_id)
         check_rows(record, num_rows=len(plan.shards.rows_of(record.shard_id)))
-        summary = summary.merge(read_summary(record.summary, class_names=plan.classes))
+        summary = summary.merge(read_summary(record, class_names=plan.classes))
         errors += record.errors
-        data_paths.add(record.data.path)
+        data_bytes[record.data.path] = record.data.size_bytes
         engines.update({record.engine} - {""})
         spans_s.append((record.started_s, record.started_s + record.wall_s))
     return Ledger(
         summary=summary,
         errors=tuple(errors),
-        data_paths=frozenset(data_paths),
+        data_bytes=data_bytes,
         engines=tuple(sorted(engines)),
         spans_s=tuple(spans_s),
     )
+
+
+def check_run(record: CommitRecord, *, run_id: str) -> None:
+    """Raise JobError unless a record is of this run."""
+    if record.run_id != run_id:
+        raise JobError(
+            f"shard {record.shard_id} must be committed by run {run_id}, got a record of run {record.run_id}, "
+            "left by a "
+            "worker of a run that was cleared away; delete the record and run the same command again"
+        )
 
 
 def check_rows(record: CommitRecord, *, num_rows: int) -> None:

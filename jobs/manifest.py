@@ -74,3 +74,12 @@ def manifest_metadata(manifest_uri: str) -> pq.FileMetaData:
     """The manifest's footer, read once per process; a manifest never changes."""
     with storage.open_for_read(manifest_uri) as file:
         return pq.read_metadata(file)
+
+
+def is_manifest(uri: str) -> bool:
+    """Whether a file is a manifest, of whatever run."""
+    try:
+        with storage.open_for_read(uri) as file:
+            return bool(pq.read_schema(file).equals(MANIFEST_SCHEMA))
+    except pa.ArrowInvalid:
+        return False

@@ -17,7 +17,7 @@ from inference_core.provenance import changed_keys, digest_of, sha256_hex
 from inference_core.spec import TaskName
 from inference_core.validation import Frozen, build_settings
 from jobs.config import JobConfig, identity_of
-from jobs.manifest import collect_listing, encode_manifest
+from jobs.manifest import collect_listing, encode_manifest, is_manifest
 from jobs.shards import Shards, cut_shards, default_rows_per_shard
 from jobs.sources.folder import InputObject, list_inputs
 
@@ -64,6 +64,7 @@ def find_plan(config: JobConfig, package: ModelPackage) -> Plan | None:
     found = read_plan(config.output)
     if found is not None:
         check_same_run(found, config, package)
+        check_manifest(config.output, found)
         return found
     check_output_is_free(config.output)
     check_input_holds_something(config)
@@ -83,6 +84,8 @@ def read_plan(output: str) -> Plan | None:
         raise ConfigError(
             f"must hold a run, got {uri}, which is no JSON ({exc}); restore the file", key="output"
         ) from exc
+    if not isinstance(data, dict):
+        raise ConfigError(f"must hold a run, got {uri}, which is no plan; restore the file", key="output")
     if data.get("schema_version") != PLAN_SCHEMA:
         raise ConfigError(
             f"must be of schema {PLAN_SCHEMA}, got {data.get('schema_version')} in {uri}; finish the run with the "
@@ -129,7 +132,10 @@ def shorten(value: Any) -> str:
 def check_output_is_free(output: str) -> None:
     """Raise ConfigError where the output holds anything but the traces of an interrupted planning."""
     for found in storage.list_objects(output):
-        if found.path != MANIFEST_FILE and not found.path.startswith(storage.PROBE_PREFIX):
+        is_trace = found.path.startswith(storage.PROBE_PREFIX) or (
+            found.path == MANIFEST_FILE and is_manifest(found.uri)
+        )
+        if not is_trace:
             raise ConfigError(
                 f"must be empty or hold this run, got {output} with {found.path}; choose another output or clear it",
                 key="output",
@@ -204,9 +210,19 @@ def store_plan(plan: Plan, manifest: bytes, *, config: JobConfig, package: Model
     else:
         stored = load_plan(config.output)
         check_same_run(stored, config, package)
-    if sha256_hex(storage.read_bytes(manifest_uri)) != stored.manifest_sha256:
-        raise JobError(
-            f"{manifest_uri} must be the one that {PLAN_FILE} names, got another: two commands planned at once; "
-            "clear the output and start one"
-        )
+    check_manifest(config.output, stored)
     return stored
+
+
+def check_manifest(output: str, plan: Plan) -> None:
+    """Raise JobError unless the listing is there and is the one that was planned."""
+    uri = storage.join(output, MANIFEST_FILE)
+    try:
+        is_planned = sha256_hex(storage.read_bytes(uri)) == plan.manifest_sha256
+    except MissingObjectError as exc:
+        raise JobError(f"{uri} must exist, got nothing there; restore it, or clear the output and start again") from exc
+    if not is_planned:
+        raise JobError(
+            f"{uri} must be the one that {PLAN_FILE} names, got another, e.g. because two commands planned at once; "
+            "restore it, or clear the output and start one command"
+        )

@@ -230,6 +230,7 @@ def stage_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> Stag
     execution = config.execution
     return StageSettings(
         output=config.output,
+        run_id=plan.run_id,
         manifest_uri=storage.join(config.output, MANIFEST_FILE),
         shards=plan.shards,
         model_uri=package.uri,

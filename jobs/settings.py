@@ -33,7 +33,7 @@ def read_settings(config_uri: str | None, *, flags: Mapping[str, Any], assignmen
         update={
             "model": storage.normalise(config.model),
             "input": tuple(storage.normalise(uri) for uri in config.input),
-            "output": storage.normalise(config.output),
+            "output": storage.normalise(config.output).rstrip("/"),
         }
     )
 

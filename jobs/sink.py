@@ -23,6 +23,7 @@ from inference_core.spec import ModelSpec
 from inference_core.stats.summary import Summary
 from inference_core.status import STATUSES
 from jobs.commits import CommitLog, CommitRecord, DataFile, write_summary
+from jobs.plan import read_plan
 from jobs.report.facts import ErrorRow
 from jobs.shards import Shards
 
@@ -43,14 +44,18 @@ class ShardSink:
 
     Args:
         output: the run's folder or prefix.
+        run_id: the plan's.
         spec: the model's.
         model_digest: written into the rows' schema.
         shards: how the rows are cut.
         writes_masks: whether segmentation masks become PNG files.
     """
 
-    def __init__(self, output: str, *, spec: ModelSpec, model_digest: str, shards: Shards, writes_masks: bool) -> None:
+    def __init__(
+        self, output: str, *, run_id: str, spec: ModelSpec, model_digest: str, shards: Shards, writes_masks: bool
+    ) -> None:
         self._output = output
+        self._run_id = run_id
         self._spec = spec
         self._rows = RowBuilder(spec, model_digest=model_digest)
         self._shards = shards
@@ -78,9 +83,8 @@ class ShardSink:
         masks = self._write_masks(shard_id, predictions)
         table = self._table(row_ids, predictions, masks)
         data = self._write_rows(shard_id, attempt, table)
-        record = self._record(
-            shard_id, attempt, table, predictions, data=data, num_masks=len(masks), started_s=started_s
-        )
+        record = self._record(shard_id, attempt, table, predictions, data=data, masks=masks, started_s=started_s)
+        self._check_run()
         if not self._log.create(record):
             storage.delete_many([storage.join(self._output, data.path)])
             return receipt_of(self._log.read(shard_id), is_winner=False)
@@ -92,34 +96,34 @@ class ShardSink:
             return None
         return receipt_of(self._log.read(shard_id), is_winner=False)
 
-    def _write_masks(self, shard_id: int, predictions: Sequence[Prediction]) -> dict[str, str]:
-        """Write the masks; their paths by image id.
+    def _write_masks(self, shard_id: int, predictions: Sequence[Prediction]) -> list[str | None]:
+        """Write the masks; the path of each prediction's, None where it has none.
 
         Names do not depend on the attempt. A mask that an earlier attempt left is kept where it is the same, and
         replaced only while the shard is not committed.
         """
-        if not self._writes_masks:
-            return {}
-        paths = {}
+        paths: list[str | None] = []
         for prediction in predictions:
-            if not isinstance(prediction.result, Segmentation):
+            result = prediction.result
+            if not self._writes_masks or not isinstance(result, Segmentation):
+                paths.append(None)
                 continue
-            image_id = prediction.source.image_id
-            paths[image_id] = mask_name(image_id)
-            uri = storage.join(self._output, *paths[image_id].split("/"))
-            encoded = encode_mask(prediction.result.mask, num_classes=len(self._spec.classes))
+            path = mask_name(prediction.source.image_id)
+            uri = storage.join(self._output, *path.split("/"))
+            encoded = encode_mask(result.mask, num_classes=len(self._spec.classes))
             is_new = storage.create(uri, encoded, durable=False)
             if not is_new and storage.read_bytes(uri) != encoded and not self._log.is_committed(shard_id):
                 storage.replace(uri, encoded, durable=False)
+            paths.append(path)
         return paths
 
-    def _table(self, row_ids: range, predictions: Sequence[Prediction], masks: dict[str, str]) -> pa.Table:
+    def _table(self, row_ids: range, predictions: Sequence[Prediction], masks: Sequence[str | None]) -> pa.Table:
         """The shard's rows."""
         rows: list[dict[str, Any]] = []
-        for row_id, prediction in zip(row_ids, predictions, strict=True):
+        for row_id, prediction, path in zip(row_ids, predictions, masks, strict=True):
             row = self._rows.row(prediction, row_id=row_id)
-            if prediction.source.image_id in masks:
-                row["mask_path"] = masks[prediction.source.image_id]
+            if path is not None:
+                row["mask_path"] = path
             rows.append(row)
         return self._rows.table(rows)
 
@@ -133,6 +137,14 @@ class ShardSink:
             raise JobError(f"{path} must be new, got an existing file; run the same command again")
         return DataFile(path=path, size_bytes=len(encoded), sha256=sha256_hex(encoded))
 
+    def _check_run(self) -> None:
+        """Raise JobError where the output was cleared and holds another run by now."""
+        plan = read_plan(self._output)
+        if plan is None or plan.run_id != self._run_id:
+            raise JobError(
+                f"{self._output} must hold run {self._run_id}, got another or none; this worker's run is over"
+            )
+
     def _record(
         self,
         shard_id: int,
@@ -141,19 +153,20 @@ class ShardSink:
         predictions: Sequence[Prediction],
         *,
         data: DataFile,
-        num_masks: int,
+        masks: Sequence[str | None],
         started_s: float,
     ) -> CommitRecord:
         """The commit record of what was written."""
         summary = Summary.of(table, task=self._spec.task, class_names=self._spec.classes)
         check_ledger(summary, num_rows=len(predictions), shard_id=shard_id)
         return CommitRecord(
+            run_id=self._run_id,
             shard_id=shard_id,
             attempt=attempt,
             num_rows=summary.num_rows,
             status_counts=dict(summary.status),
             data=data,
-            num_masks=num_masks,
+            num_masks=sum(path is not None for path in masks),
             errors=tuple(error_row(prediction) for prediction in predictions if not prediction.is_ok),
             summary=write_summary(summary),
             engine=next((prediction.engine for prediction in predictions if prediction.engine), ""),

@@ -13,7 +13,7 @@ from itertools import groupby, islice
 import pyarrow as pa
 
 from inference_core import storage
-from inference_core.errors import ModelError
+from inference_core.errors import JobError, ModelError
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
 from inference_core.preparer import elapsed_ms
@@ -43,6 +43,7 @@ class StageSettings:
     """All that a worker needs to know of a run: small, picklable, the same for every stage."""
 
     output: str
+    run_id: str
     manifest_uri: str
     shards: Shards
     model_uri: str
@@ -101,7 +102,9 @@ class CommitShards:
         keys, items = decode_raw(unpack_shards(table))
         receipts = []
         for shard_id, pairs in groupby(zip(keys, items, strict=True), key=lambda pair: pair[0].shard_id):
-            predictions = [worker.finisher.finish(item) for _, item in pairs]
+            rows = list(pairs)
+            check_row_ids(shard_id, [key.row_id for key, _ in rows], expected=self._settings.shards.rows_of(shard_id))
+            predictions = [worker.finisher.finish(item) for _, item in rows]
             receipts.append(worker.sink.commit(shard_id, predictions, started_s=started_s))
         return receipts_table(receipts)
 
@@ -161,6 +164,7 @@ class CommitWorker:
         self.finisher = build_finisher(package)
         self.sink = ShardSink(
             settings.output,
+            run_id=settings.run_id,
             spec=package.spec,
             model_digest=package.digest,
             shards=settings.shards,
@@ -206,6 +210,13 @@ def read_package(settings: StageSettings) -> ModelPackage:
             "changed while the run went on; restore it and run the same command again"
         )
     return package
+
+
+def check_row_ids(shard_id: int, row_ids: Sequence[int], *, expected: range) -> None:
+    """Raise JobError unless items are those of the planned rows, in order."""
+    if list(row_ids) != list(expected):
+        num_found = len(set(expected).intersection(row_ids))
+        raise JobError(f"shard {shard_id} must have {len(expected)} rows, got {num_found} in order; this is a bug")
 
 
 def set_process_threads(num_threads: int) -> None:

@@ -37,33 +37,38 @@ def list_inputs(
         The file, or None for one that the globs leave out.
 
     Raises:
-        ConfigError: two inputs have the same name, so that their ids could collide.
+        ConfigError: two inputs have the same name, so that their ids could collide, or one of several holds nothing.
         StorageError: an input cannot be listed.
     """
     prefixes = input_prefixes(inputs)
+    own_prefix = f"{output.rstrip('/')}/"
     for uri, prefix in zip(inputs, prefixes, strict=True):
-        for found in list_one(uri):
-            if found.uri.startswith(f"{output}/"):
+        is_empty = True
+        for found, image_id in list_one(uri, prefix=prefix):
+            is_empty = False
+            if found.uri.startswith(own_prefix):
                 continue
             is_wanted = matches(found.path, include) and not matches(found.path, exclude)
             yield (
-                InputObject(
-                    image_id=f"{prefix}{found.path}", uri=found.uri, size_bytes=found.size_bytes, etag=found.etag
-                )
+                InputObject(image_id=image_id, uri=found.uri, size_bytes=found.size_bytes, etag=found.etag)
                 if is_wanted
                 else None
             )
+        if is_empty and len(inputs) > 1:
+            raise ConfigError(f"each must hold at least one file, got none below {uri}; check the path", key="input")
 
 
-def list_one(uri: str) -> Iterator[storage.ObjectInfo]:
-    """The files below a folder, or the file itself."""
+def list_one(uri: str, *, prefix: str) -> Iterator[tuple[storage.ObjectInfo, str]]:
+    """The files below a folder, or the file itself, each with its id."""
     is_empty = True
     for found in storage.list_objects(uri):
         is_empty = False
-        yield found
+        yield found, f"{prefix}{found.path}"
     if is_empty and storage.exists(uri):
         folder, _, name = uri.rpartition("/")
-        yield from (entry for entry in storage.list_objects(folder, recursive=False) if entry.path == name)
+        for found in storage.list_objects(folder, recursive=False):
+            if found.path == name:
+                yield found, name
 
 
 def matches(path: str, globs: Sequence[str]) -> bool:

@@ -62,21 +62,14 @@ def expected(classifier: ModelPackage, folder: Path, tmp_path_factory: pytest.Te
     return read_rows(config.output)
 
 
-SPLIT_IS_CUT = pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="Ray fills a batch of the largest shard's rows with smaller shards and cuts the last of them",
-)
-
-
 @pytest.mark.parametrize(
     "execution",
     [
         pytest.param({"layout": "whole", "actors": 1, "head_start": "false"}, id="whole-1"),
         pytest.param({"layout": "whole", "actors": 4, "head_start": "false"}, id="whole-4"),
         pytest.param({"layout": "whole", "actors": 4}, id="whole-4-with-a-head-start"),
-        pytest.param({"layout": "split", "actors": 1}, id="split-1", marks=SPLIT_IS_CUT),
-        pytest.param({"layout": "split", "actors": 4}, id="split-4", marks=SPLIT_IS_CUT),
+        pytest.param({"layout": "split", "actors": 1}, id="split-1"),
+        pytest.param({"layout": "split", "actors": 4}, id="split-4"),
     ],
 )
 def test_every_layout_gives_the_same_rows(
@@ -118,7 +111,7 @@ def explained(
     with ray_session(ExecutionConfig()):
         choice = choose_pools({"CPU": cpus, "GPU": gpus}, config.execution, num_shards=9)
         settings = stage_settings(config, package, plan)
-        dataset = build_pipeline(range(len(plan.shards)), settings, pools=choice.pools, rows_per_shard=ROWS_PER_SHARD)
+        dataset = build_pipeline(range(len(plan.shards)), settings, pools=choice.pools)
         capsys.readouterr()
         dataset.explain()
     text = capsys.readouterr().out

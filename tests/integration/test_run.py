@@ -105,11 +105,7 @@ def empty_folder(tmp_path: Path, folder: Path) -> dict[str, Any]:
         pytest.param(occupied, [], "output: must be empty or hold this run", id="occupied-output"),
         pytest.param(None, ["execution.device=cuda"], "must be", id="no-gpu"),
         pytest.param(
-            None,
-            ["execution.precision=fp16", "execution.device=cpu"],
-            "precision",
-            id="no-half-precision-on-a-cpu",
-            marks=pytest.mark.xfail(strict=True, reason="an ONNX graph ignores the precision that was asked for"),
+            None, ["execution.precision=fp16", "execution.device=cpu"], "precision: must be", id="no-fp16-on-a-cpu"
         ),
     ],
 )
@@ -155,7 +151,6 @@ def test_a_resumed_run_with_other_settings_ends_with_2_and_changes_nothing(
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
 
 
-@pytest.mark.xfail(strict=True, reason="Ray keeps the cause in the text of its error only, and another line is told")
 def test_a_run_that_stops_tells_its_cause(model: Path, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
 
@@ -171,7 +166,6 @@ def test_a_run_that_stops_tells_its_cause(model: Path, folder: Path, tmp_path: P
     assert "manifest.parquet" in last
 
 
-@pytest.mark.xfail(strict=True, reason="Ray's ValueError of an address is not translated")
 def test_an_address_that_is_none_ends_with_2(model: Path, folder: Path, tmp_path: Path) -> None:
     ended = command(*run_arguments(model, [folder], tmp_path / "out", "execution.address=nonsense"))
     assert ended.code == 2
@@ -179,16 +173,7 @@ def test_an_address_that_is_none_ends_with_2(model: Path, folder: Path, tmp_path
     assert "Traceback" not in ended.err
 
 
-RAYS_HANDLER = "ray.init sets a handler of its own, which exits with 15"
-
-
-@pytest.mark.parametrize(
-    "head_start",
-    [
-        pytest.param("true", marks=pytest.mark.xfail(strict=False, reason=f"{RAYS_HANDLER}; Ray may be there already")),
-        pytest.param("false", marks=pytest.mark.xfail(strict=True, reason=RAYS_HANDLER)),
-    ],
-)
+@pytest.mark.parametrize("head_start", ["true", "false"])
 def test_sigterm_ends_with_143_and_the_same_command_goes_on(folder: Path, tmp_path: Path, head_start: str) -> None:
     slow = tiny_classifier(tmp_path / "slow", side_px=96, depth=8)
     output = tmp_path / "out"

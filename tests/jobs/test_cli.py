@@ -61,7 +61,6 @@ def test_the_exit_code_tells_whether_too_many_images_failed(
     assert (warned in err) == (code == 3)
 
 
-@pytest.mark.xfail(strict=True, reason="a table is as wide as the console, 80 columns where there is none")
 def test_the_path_of_the_report_is_printed_whole(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
         report_outcome(outcome, max_error_frac=1.0, log_format="text")
@@ -87,7 +86,6 @@ def test_settings_are_printed_as_yaml_that_can_be_read_again(make_job: MakeJob) 
     assert yaml.safe_load(rest) == settings.model_dump(mode="json")
 
 
-@pytest.mark.xfail(strict=True, reason="what stands in brackets is taken for rich's markup: it vanishes, or raises")
 @pytest.mark.parametrize("name", ["a[old]b", "a[/b]c"])
 def test_brackets_in_a_path_are_printed(make_job: MakeJob, name: str) -> None:
     console, written = lines_on_console()
@@ -95,7 +93,6 @@ def test_brackets_in_a_path_are_printed(make_job: MakeJob, name: str) -> None:
     assert name in written.getvalue()
 
 
-@pytest.mark.xfail(strict=True, reason="what stands in brackets is taken for rich's markup")
 def test_brackets_in_the_end_are_printed(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
         report_outcome(outcome, max_error_frac=1.0, log_format="text")

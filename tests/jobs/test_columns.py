@@ -13,11 +13,14 @@ from inference_core.records import Placement, Prepared, PreparedItem, RawItem, S
 from inference_core.status import STATUSES
 from jobs.columns import (
     ITEM_SCHEMA,
+    PACKED_SCHEMA,
     Keys,
     decode_prepared,
     decode_raw,
     encode_prepared,
     encode_raw,
+    pack_shards,
+    unpack_shards,
 )
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -141,7 +144,6 @@ def test_nobody_can_write_into_decoded_arrays() -> None:
     assert not item.prepared.tiles.flags.writeable
 
 
-@pytest.mark.xfail(strict=True, reason="pyarrow copies a cell that is taken out of a column as a scalar")
 def test_decoded_arrays_are_views_of_the_table() -> None:
     table = encode_prepared(keys_for(1), [prepared_item(np.ones((1, 2, 2, 3), np.uint8))])
     _, (item,) = decode_prepared(table)
@@ -186,3 +188,20 @@ def test_tables_of_different_sizes_of_image_concatenate() -> None:
         (2, 5, 5, 3),
         (1, 3, 3, 3),
     ]
+
+
+@given(st.lists(raw_items(), max_size=7), st.lists(st.integers(0, 3), min_size=7, max_size=7))
+@settings(max_examples=40, deadline=None)
+def test_packed_shards_unpack_to_their_items(items: list[RawItem], steps: list[int]) -> None:
+    shard_ids = np.cumsum(steps).tolist()
+    keys = [
+        Keys(shard_id=shard_id, row_id=index) for index, (shard_id, _) in enumerate(zip(shard_ids, items, strict=False))
+    ]
+    table = encode_raw(keys, items)
+    packed = pack_shards(table)
+    assert packed.schema.equals(PACKED_SCHEMA)
+    assert packed["shard_id"].to_pylist() == sorted({key.shard_id for key in keys})
+    assert unpack_shards(packed).equals(table)
+    # Ray cuts and joins tables of packed shards as it likes.
+    parts = [packed.slice(index, 1) for index in range(packed.num_rows)]
+    assert unpack_shards(pa.concat_tables([packed.schema.empty_table(), *parts])).combine_chunks().equals(table)

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-import itertools
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from ray.exceptions import RayTaskError
 
-from inference_core.errors import JobError, MillraceError, ModelError
-from inference_core.models.package import ModelPackage
+from inference_core.errors import ConfigError, ModelError
+from inference_core.models.package import ModelPackage, load_package
+from jobs.config import ExecutionConfig
 from jobs.run import SeenShards, check_package, find_state, root_cause
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import plan_job, run_shards
+from tests.tiny_models import tiny_classifier
 
 
 class Told:
@@ -73,43 +75,62 @@ def test_what_is_left_is_each_shard_once(make_job: MakeJob, classifier: ModelPac
     assert sorted(seen.left()) == list(range(num_done, 5))
 
 
-def chained(*errors: BaseException) -> BaseException:
-    for outer, inner in itertools.pairwise(errors):
-        outer.__cause__ = inner
-    return errors[0]
+UDF_FAILED = """\x1b[36mray::MapBatches(PrepareShards)()\x1b[39m (pid=1, ip=10.0.0.1)
+  File "local.py", line 82, in open_for_read
+FileNotFoundError: [Errno 2] No such file or directory: '/out/manifest.parquet'
 
+The above exception was the direct cause of the following exception:
 
-RAY_ERROR = RayTaskError("f", "Traceback\n  ValueError: inner", ValueError("inner"))
+inference_core.errors.MissingObjectError: nothing is stored at '/out/manifest.parquet'; check the path
+
+The above exception was the direct cause of the following exception:
+
+ray.exceptions.UserCodeException: UDF failed to process a data block.
+To change retry attempts, backoff, or which errors are retried, configure `ray.data.DataContext`."""
+"""As Ray 2.60 tells it."""
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"),
+    ("text", "expected"),
     [
-        pytest.param(ValueError("plain"), "ValueError: plain", id="alone"),
-        pytest.param(ValueError(), "ValueError: ", id="silent"),
-        pytest.param(chained(RuntimeError("outer"), ModelError("inner")), "ModelError: inner", id="chain"),
-        pytest.param(RAY_ERROR, "ValueError: inner", id="ray"),
-        pytest.param(chained(RuntimeError("outer"), RAY_ERROR), "ValueError: inner", id="chain-and-ray"),
-        pytest.param(ValueError("first\n\nlast\n"), "ValueError: last", id="the-last-line"),
+        pytest.param("plain", "RuntimeError: plain", id="alone"),
+        pytest.param("", "RuntimeError: no reason given", id="silent"),
+        pytest.param("first\n\nlast\n", "RuntimeError: first", id="its-beginning"),
+        pytest.param(
+            UDF_FAILED, "MissingObjectError: nothing is stored at '/out/manifest.parquet'; check the path", id="ours"
+        ),
+        pytest.param(
+            "File x\nbuiltins.OSError: disk full\nray.exceptions.UserCodeException: UDF", "OSError: disk full"
+        ),
+        pytest.param("a\nMemoryError: \nValueError: inner\n", "ValueError: inner", id="the-last-that-says-something"),
     ],
 )
-def test_the_innermost_error_is_told(error: BaseException, expected: str) -> None:
-    assert root_cause(error) == expected
+def test_the_cause_is_told_not_what_ray_says_of_it(text: str, expected: str) -> None:
+    assert root_cause(RuntimeError(text)) == expected
+
+
+def test_the_cause_is_told_through_rays_own_error() -> None:
+    cause = ModelError("weights must exist")
+    assert root_cause(RayTaskError("f", f"inference_core.errors.{type(cause).__name__}: {cause}", cause)) == (
+        "ModelError: weights must exist"
+    )
 
 
 def test_a_package_that_works_passes(classifier: ModelPackage, segmenter: ModelPackage) -> None:
-    check_package(classifier)
-    check_package(segmenter)
+    check_package(classifier, ExecutionConfig(device="cpu"))
+    check_package(segmenter, ExecutionConfig(device="cpu"))
 
 
-def test_a_graph_of_other_channels_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
-    from inference_core.models.package import load_package
-    from tests.tiny_models import tiny_classifier
-
-    package = load_package(str(tiny_classifier(tmp_path_factory.mktemp("gray"), channels=1)))
+def test_a_graph_of_other_channels_is_refused(tmp_path: Path) -> None:
+    package = load_package(str(tiny_classifier(tmp_path, channels=1)))
     with pytest.raises(ModelError, match="the graph takes 1 along C") as caught:
-        check_package(package)
+        check_package(package, ExecutionConfig(device="cpu"))
     assert caught.value.exit_code == 2
+
+
+def test_half_precision_on_a_cpu_is_refused_before_anything_starts(classifier: ModelPackage) -> None:
+    with pytest.raises(ConfigError, match="precision"):
+        check_package(classifier, ExecutionConfig(device="cpu", precision="fp16"))
 
 
 def test_receipts_need_no_order(make_job: MakeJob, classifier: ModelPackage) -> None:
@@ -120,4 +141,3 @@ def test_receipts_need_no_order(make_job: MakeJob, classifier: ModelPackage) -> 
     seen = SeenShards(config.output, range(5), told)
     seen.add(pa.concat_tables([receipts.slice(3), receipts.slice(0, 3)]))
     assert told.rows == 10
-    assert issubclass(JobError, MillraceError)
