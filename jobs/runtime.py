@@ -91,10 +91,14 @@ def quiet_stderr() -> Iterator[None]:
 
 @contextmanager
 def kept_sigterm_handler() -> Iterator[None]:
-    """Put the program's own answer to SIGTERM back: ``ray.init`` sets one that exits with another code."""
+    """Keep the program's own answer to SIGTERM: ``ray.init`` sets one that exits with the signal's number."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit as exc:
+        if exc.code == signal.SIGTERM and callable(handler):
+            handler(signal.SIGTERM, None)
+        raise
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)

@@ -122,10 +122,16 @@ def status_of(pid: int) -> dict[str, str]:
     return {key: value.strip() for key, value in pairs}
 
 
+RAYS_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+"""They look for a killed Ray only now and then, and end by themselves after a minute or more; they do no work of a run."""
+
+
 def wait_until_gone(pids: set[int], *, timeout_s: float) -> set[int]:
-    """The processes that are still there after a time."""
+    """The processes that are still there after a time, but for Ray's agents."""
     deadline_s = time.monotonic() + timeout_s
-    while (left := {pid for pid in pids if is_alive(pid)}) and time.monotonic() < deadline_s:
+    while (left := {pid for pid in pids if is_alive(pid) and not name_of(pid).startswith(RAYS_AGENTS)}) and (
+        time.monotonic() < deadline_s
+    ):
         time.sleep(0.1)
     return left
 

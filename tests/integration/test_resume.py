@@ -103,7 +103,7 @@ def test_a_killed_run_goes_on_and_gives_what_an_undisturbed_one_gives(
     code, started = run_until(arguments, lambda: MOMENTS[moment](output), number=signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert not (output / "_SUCCESS").exists(), "the moment was missed"
-    left = wait_until_gone(started, timeout_s=20)
+    left = wait_until_gone(started, timeout_s=30)
     assert not left, [name_of(pid) for pid in left]
 
     ended = command(*job(output))
