@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inference_core.errors import UnsupportedError
+from inference_core.errors import DecodeError, UnsupportedError
 
 SUPPORTED_FORMATS = ("jpeg", "png", "tiff", "webp", "bmp", "gif", "npy", "avif")
 """Formats that are decoded, as ``DecodedImage.format`` names them."""
@@ -48,7 +48,8 @@ def sniff(data: bytes) -> str:
     """Name the format of encoded bytes, one of ``SUPPORTED_FORMATS``.
 
     Raises:
-        UnsupportedError: the bytes are something else, or none; the message says what they look like.
+        DecodeError: there are none.
+        UnsupportedError: the bytes are something else; the message says what they look like.
     """
     for signature, name in _SIGNATURES:
         if data.startswith(signature):
@@ -58,6 +59,8 @@ def sniff(data: bytes) -> str:
     kind = _iso_media_kind(data)
     if kind == "avif":
         return "avif"
+    if not data:
+        raise DecodeError("image must have bytes, got an empty file; fetch or write it again")
     found = kind or _describe_other(data)
     raise UnsupportedError(
         f"image bytes must be {', '.join(SUPPORTED_FORMATS)}, got {found}; convert the file or leave it out"
@@ -78,8 +81,6 @@ def _iso_media_kind(data: bytes) -> str:
 
 
 def _describe_other(data: bytes) -> str:
-    if not data:
-        return "empty bytes"
     for signature, name in _OTHER_SIGNATURES:
         if data.startswith(signature):
             return name

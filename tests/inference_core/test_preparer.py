@@ -68,7 +68,7 @@ def test_an_array_has_no_bytes_to_record() -> None:
 @pytest.mark.parametrize(
     ("source", "status", "error"),
     [
-        pytest.param(b"", "unsupported", "", id="empty"),
+        pytest.param(b"", "decode_error", "", id="empty"),
         pytest.param(b"not an image at all", "unsupported", "", id="text"),
         pytest.param(png(pixels())[:200], "decode_error", "", id="truncated"),
         pytest.param(np.zeros((4, 4, 7), np.uint8), "unsupported", "", id="seven-channels"),

@@ -123,7 +123,7 @@ def status_of(pid: int) -> dict[str, str]:
 
 
 RAYS_AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
-"""They look for a killed Ray only now and then, and end by themselves after a minute or more; they do no work of a run."""
+"""They look for a killed Ray only now and then and end by themselves, after a minute or more; they do no work."""
 
 
 def wait_until_gone(pids: set[int], *, timeout_s: float) -> set[int]:

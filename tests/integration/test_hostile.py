@@ -74,7 +74,7 @@ def test_photographs_are_all_right(watched: tuple[Ended, int], output: Path) -> 
 @pytest.mark.parametrize(
     ("name", "status"),
     [
-        ("made_empty.jpg", "unsupported"),
+        ("made_empty.jpg", "decode_error"),
         ("made_html_error.jpg", "unsupported"),
         ("made_truncated_10.jpg", "decode_error"),
         ("made_truncated_50.jpg", "decode_error"),

@@ -38,7 +38,7 @@ def test_rows_out_are_files_in(model: Path, folder: Path, tmp_path: Path) -> Non
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert [row["image_id"] for row in rows] == files
     failed = {row["image_id"]: row["status"] for row in rows if row["status"] != "ok"}
-    assert failed == {"empty.jpg": "unsupported", "no image.txt": "unsupported", "truncated.png": "decode_error"}
+    assert failed == {"empty.jpg": "decode_error", "no image.txt": "unsupported", "truncated.png": "decode_error"}
     assert all(bool(row["error"]) == (row["status"] != "ok") for row in rows)
     assert all(row["label"] is not None for row in rows if row["status"] == "ok")
 

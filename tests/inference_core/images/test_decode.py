@@ -55,7 +55,7 @@ HOSTILE = {
     "l2rgb_read.bmp": "too_large",
     "made_bitflips.jpg": "decode_error",
     "made_bomb_20000.png": "too_large",
-    "made_empty.jpg": "unsupported",
+    "made_empty.jpg": "decode_error",
     "made_html_error.jpg": "unsupported",
     "made_jpeg_named.png": "ok",
     "made_truncated_10.jpg": "decode_error",

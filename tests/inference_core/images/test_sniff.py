@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from inference_core.errors import UnsupportedError
+from inference_core.errors import DecodeError, UnsupportedError
 from inference_core.images.sniff import SUPPORTED_FORMATS, sniff
 
 OTHERS = [
-    (b"", "empty bytes"),
     (b"\0", "unknown bytes 00"),
     (b"<!DOCTYPE html><html>", "html"),
     (b"\xef\xbb\xbf \n<HTML>", "html"),
@@ -75,9 +74,14 @@ def test_other_bytes_are_refused_by_name(data, found):
         sniff(data)
 
 
-@given(st.binary(max_size=200))
+@given(st.binary(min_size=1, max_size=200))
 def test_any_bytes_give_a_format_or_unsupported(data):
     try:
         assert sniff(data) in SUPPORTED_FORMATS
     except UnsupportedError as error:
         assert " got " in str(error)  # noqa: PT017 both outcomes are right
+
+
+def test_no_bytes_are_a_damaged_image_not_another_format() -> None:
+    with pytest.raises(DecodeError, match="image must have bytes, got an empty file; fetch or write it again"):
+        sniff(b"")
