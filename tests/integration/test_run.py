@@ -173,15 +173,7 @@ def test_an_address_that_is_none_ends_with_2(model: Path, folder: Path, tmp_path
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize(
-    "head_start",
-    [
-        pytest.param(
-            "true", marks=pytest.mark.xfail(strict=False, reason="while ray.init runs, Ray's own handler exits with 15")
-        ),
-        "false",
-    ],
-)
+@pytest.mark.parametrize("head_start", ["true", "false"])
 def test_sigterm_ends_with_143_and_the_same_command_goes_on(folder: Path, tmp_path: Path, head_start: str) -> None:
     slow = tiny_classifier(tmp_path / "slow", side_px=96, depth=8)
     output = tmp_path / "out"
