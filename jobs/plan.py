@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pyarrow.compute as pc
@@ -23,6 +24,8 @@ from jobs.sources.folder import InputObject, list_inputs
 
 PLAN_FILE = "plan.json"
 MANIFEST_FILE = "manifest.parquet"
+MANIFEST_FILES = "manifest*.parquet"
+"""What interrupted plannings can leave."""
 PLAN_SCHEMA = 1
 
 
@@ -46,6 +49,8 @@ class Plan(Frozen):
     """Files that include and exclude left out."""
     shard_runs: tuple[tuple[int, int], ...]
     """(count, rows) pairs in order."""
+    manifest_file: str
+    """Name of the stored listing; another one only where an interrupted planning left its own."""
     manifest_sha256: str
 
     @property
@@ -133,7 +138,7 @@ def check_output_is_free(output: str) -> None:
     """Raise ConfigError where the output holds anything but the traces of an interrupted planning."""
     for found in storage.list_objects(output):
         is_trace = found.path.startswith(storage.PROBE_PREFIX) or (
-            found.path == MANIFEST_FILE and is_manifest(found.uri)
+            fnmatchcase(found.path, MANIFEST_FILES) and is_manifest(found.uri)
         )
         if not is_trace:
             raise ConfigError(
@@ -185,9 +190,10 @@ def make_plan(config: JobConfig, package: ModelPackage) -> Plan:
         num_bytes=pc.sum(listing["size_bytes"]).as_py(),
         num_left_out=left_out["files"],
         shard_runs=shards.runs,
+        manifest_file=store_manifest(config.output, manifest),
         manifest_sha256=sha256_hex(manifest),
     )
-    return store_plan(plan, manifest, config=config, package=package)
+    return store_plan(plan, config=config, package=package)
 
 
 def drop_left_out(entries: Iterable[InputObject | None], left_out: Counter[str]) -> Iterator[InputObject]:
@@ -199,24 +205,31 @@ def drop_left_out(entries: Iterable[InputObject | None], left_out: Counter[str])
             yield entry
 
 
-def store_plan(plan: Plan, manifest: bytes, *, config: JobConfig, package: ModelPackage) -> Plan:
-    """Write the manifest, then the plan: the plan's creation is what makes the run exist."""
-    manifest_uri = storage.join(config.output, MANIFEST_FILE)
-    if not storage.create(manifest_uri, manifest) and read_plan(config.output) is None:
-        # Left by a planning that was killed: without a plan, nothing depends on it.
-        storage.replace(manifest_uri, manifest)
+def store_manifest(output: str, manifest: bytes) -> str:
+    """Write the listing without ever writing over another; its name.
+
+    One that an interrupted planning left, or that another command is about to plan with, stays as it is.
+    """
+    for name in (MANIFEST_FILE, f"manifest-{sha256_hex(manifest)[:16]}.parquet"):
+        uri = storage.join(output, name)
+        if storage.create(uri, manifest) or storage.read_bytes(uri) == manifest:
+            return name
+    raise JobError(f"{uri} must be this run's listing, got other content; clear the output and start again")
+
+
+def store_plan(plan: Plan, *, config: JobConfig, package: ModelPackage) -> Plan:
+    """Write the plan: its creation is what makes the run exist."""
     if storage.create(storage.join(config.output, PLAN_FILE), plan.model_dump_json(indent=1).encode()):
-        stored = plan
-    else:
-        stored = load_plan(config.output)
-        check_same_run(stored, config, package)
+        return plan
+    stored = load_plan(config.output)
+    check_same_run(stored, config, package)
     check_manifest(config.output, stored)
     return stored
 
 
 def check_manifest(output: str, plan: Plan) -> None:
     """Raise JobError unless the listing is there and is the one that was planned."""
-    uri = storage.join(output, MANIFEST_FILE)
+    uri = storage.join(output, plan.manifest_file)
     try:
         is_planned = sha256_hex(storage.read_bytes(uri)) == plan.manifest_sha256
     except MissingObjectError as exc:

@@ -20,7 +20,7 @@ from jobs.commits import CommitLog
 from jobs.config import ExecutionConfig, JobConfig
 from jobs.finalize import Outcome, finalize
 from jobs.headstart import can_start_ahead, start_ahead
-from jobs.plan import MANIFEST_FILE, Plan, find_plan, make_plan
+from jobs.plan import Plan, find_plan, make_plan
 from jobs.pools import Pools
 from jobs.progress import RunProgress
 from jobs.resources import PoolChoice, available_cpus, choose_pools, is_cluster_elsewhere
@@ -231,7 +231,7 @@ def stage_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> Stag
     return StageSettings(
         output=config.output,
         run_id=plan.run_id,
-        manifest_uri=storage.join(config.output, MANIFEST_FILE),
+        manifest_uri=storage.join(config.output, plan.manifest_file),
         shards=plan.shards,
         model_uri=package.uri,
         model_digest=package.digest,

@@ -32,10 +32,16 @@ def read_settings(config_uri: str | None, *, flags: Mapping[str, Any], assignmen
     return config.model_copy(
         update={
             "model": storage.normalise(config.model),
-            "input": tuple(storage.normalise(uri) for uri in config.input),
-            "output": storage.normalise(config.output).rstrip("/"),
+            "input": tuple(folder_uri(uri) for uri in config.input),
+            "output": folder_uri(config.output),
         }
     )
+
+
+def folder_uri(uri: str) -> str:
+    """A folder or prefix in the one form that plans and comparisons use: no slash at its end."""
+    normalised = storage.normalise(uri)
+    return normalised if storage.is_local(normalised) else normalised.rstrip("/")
 
 
 def read_file(uri: str) -> dict[str, Any]:

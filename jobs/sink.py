@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -39,6 +39,17 @@ class Receipt:
     """Whether this attempt's files are the ones that count."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenRow:
+    """What is kept of a prediction until its shard is committed: no pixels."""
+
+    row: dict[str, Any]
+    """By column name."""
+    has_mask: bool
+    error: ErrorRow | None
+    engine: str
+
+
 class ShardSink:
     """Commits the shards of one run.
 
@@ -62,12 +73,12 @@ class ShardSink:
         self._writes_masks = writes_masks and spec.task == "segmentation"
         self._log = CommitLog(output)
 
-    def commit(self, shard_id: int, predictions: Sequence[Prediction], *, started_s: float) -> Receipt:
+    def commit(self, shard_id: int, predictions: Iterable[Prediction], *, started_s: float) -> Receipt:
         """Write a shard's rows and masks and commit them.
 
         Args:
             shard_id: the shard.
-            predictions: one for each of its rows, in order.
+            predictions: one for each of its rows, in order; each is let go when its mask is written.
             started_s: when the attempt began, seconds since 1970.
 
         Returns:
@@ -77,13 +88,13 @@ class ShardSink:
             JobError: the predictions are not the shard's rows. Nothing is committed.
         """
         row_ids = self._shards.rows_of(shard_id)
-        if len(predictions) != len(row_ids):
-            raise JobError(f"shard {shard_id} must have {len(row_ids)} rows, got {len(predictions)}; this is a bug")
+        written = [self._write_one(shard_id, index, prediction) for index, prediction in enumerate(predictions)]
+        if len(written) != len(row_ids):
+            raise JobError(f"shard {shard_id} must have {len(row_ids)} rows, got {len(written)}; this is a bug")
         attempt = secrets.token_hex(4)
-        masks = self._write_masks(shard_id, predictions)
-        table = self._table(row_ids, predictions, masks)
+        table = self._rows.table([entry.row for entry in written])
         data = self._write_rows(shard_id, attempt, table)
-        record = self._record(shard_id, attempt, table, predictions, data=data, masks=masks, started_s=started_s)
+        record = self._record(shard_id, attempt, table, written, data=data, started_s=started_s)
         self._check_run()
         if not self._log.create(record):
             storage.delete_many([storage.join(self._output, data.path)])
@@ -96,36 +107,33 @@ class ShardSink:
             return None
         return receipt_of(self._log.read(shard_id), is_winner=False)
 
-    def _write_masks(self, shard_id: int, predictions: Sequence[Prediction]) -> list[str | None]:
-        """Write the masks; the path of each prediction's, None where it has none.
+    def _write_one(self, shard_id: int, index: int, prediction: Prediction) -> WrittenRow:
+        """Write a prediction's mask, if it has one, and make its row."""
+        row = self._rows.row(prediction, row_id=self._shards.rows_of(shard_id).start + index)
+        has_mask = self._writes_masks and isinstance(prediction.result, Segmentation)
+        if has_mask:
+            row["mask_path"] = self._write_mask(shard_id, prediction)
+        return WrittenRow(
+            row=row,
+            has_mask=has_mask,
+            error=None if prediction.is_ok else error_row(prediction),
+            engine=prediction.engine,
+        )
 
-        Names do not depend on the attempt. A mask that an earlier attempt left is kept where it is the same, and
+    def _write_mask(self, shard_id: int, prediction: Prediction) -> str:
+        """Write the mask; its path below the output.
+
+        The name does not depend on the attempt. A mask that an earlier attempt left is kept where it is the same, and
         replaced only while the shard is not committed.
         """
-        paths: list[str | None] = []
-        for prediction in predictions:
-            result = prediction.result
-            if not self._writes_masks or not isinstance(result, Segmentation):
-                paths.append(None)
-                continue
-            path = mask_name(prediction.source.image_id)
-            uri = storage.join(self._output, *path.split("/"))
-            encoded = encode_mask(result.mask, num_classes=len(self._spec.classes))
-            is_new = storage.create(uri, encoded, durable=False)
-            if not is_new and storage.read_bytes(uri) != encoded and not self._log.is_committed(shard_id):
-                storage.replace(uri, encoded, durable=False)
-            paths.append(path)
-        return paths
-
-    def _table(self, row_ids: range, predictions: Sequence[Prediction], masks: Sequence[str | None]) -> pa.Table:
-        """The shard's rows."""
-        rows: list[dict[str, Any]] = []
-        for row_id, prediction, path in zip(row_ids, predictions, masks, strict=True):
-            row = self._rows.row(prediction, row_id=row_id)
-            if path is not None:
-                row["mask_path"] = path
-            rows.append(row)
-        return self._rows.table(rows)
+        assert isinstance(prediction.result, Segmentation), "only segmentations have masks"
+        path = mask_name(prediction.source.image_id)
+        uri = storage.join(self._output, *path.split("/"))
+        encoded = encode_mask(prediction.result.mask, num_classes=len(self._spec.classes))
+        is_other = not storage.create(uri, encoded) and storage.read_bytes(uri) != encoded
+        if is_other and not self._log.is_committed(shard_id):
+            storage.replace(uri, encoded)
+        return path
 
     def _write_rows(self, shard_id: int, attempt: str, table: pa.Table) -> DataFile:
         """Write the rows under a name that no other attempt has."""
@@ -150,15 +158,14 @@ class ShardSink:
         shard_id: int,
         attempt: str,
         table: pa.Table,
-        predictions: Sequence[Prediction],
+        written: Sequence[WrittenRow],
         *,
         data: DataFile,
-        masks: Sequence[str | None],
         started_s: float,
     ) -> CommitRecord:
         """The commit record of what was written."""
         summary = Summary.of(table, task=self._spec.task, class_names=self._spec.classes)
-        check_ledger(summary, num_rows=len(predictions), shard_id=shard_id)
+        check_ledger(summary, num_rows=len(written), shard_id=shard_id)
         return CommitRecord(
             run_id=self._run_id,
             shard_id=shard_id,
@@ -166,10 +173,10 @@ class ShardSink:
             num_rows=summary.num_rows,
             status_counts=dict(summary.status),
             data=data,
-            num_masks=sum(path is not None for path in masks),
-            errors=tuple(error_row(prediction) for prediction in predictions if not prediction.is_ok),
+            num_masks=sum(entry.has_mask for entry in written),
+            errors=tuple(entry.error for entry in written if entry.error is not None),
             summary=write_summary(summary),
-            engine=next((prediction.engine for prediction in predictions if prediction.engine), ""),
+            engine=next((entry.engine for entry in written if entry.engine), ""),
             host=socket.gethostname(),
             started_s=started_s,
             wall_s=time.time() - started_s,

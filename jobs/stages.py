@@ -104,7 +104,7 @@ class CommitShards:
         for shard_id, pairs in groupby(zip(keys, items, strict=True), key=lambda pair: pair[0].shard_id):
             rows = list(pairs)
             check_row_ids(shard_id, [key.row_id for key, _ in rows], expected=self._settings.shards.rows_of(shard_id))
-            predictions = [worker.finisher.finish(item) for _, item in rows]
+            predictions = (worker.finisher.finish(item) for _, item in rows)
             receipts.append(worker.sink.commit(shard_id, predictions, started_s=started_s))
         return receipts_table(receipts)
 
@@ -126,12 +126,13 @@ class WholeShards:
         # A call that is repeated, or a shard that the driver's children came to first, costs one look.
         if (found := self._commit.sink.find(shard_id)) is not None:
             return found
-        started_s = time.time()
-        predictions: list[Prediction] = []
+        return self._commit.sink.commit(shard_id, self._predict(shard_id), started_s=time.time())
+
+    def _predict(self, shard_id: int) -> Iterator[Prediction]:
+        """The shard's predictions, a batch at a time."""
         items = self._prepare.prepare(shard_id)
         while chunk := list(islice(items, self._runner.batch_size)):
-            predictions += [self._commit.finisher.finish(raw) for raw in self._runner.infer(chunk)]
-        return self._commit.sink.commit(shard_id, predictions, started_s=started_s)
+            yield from map(self._commit.finisher.finish, self._runner.infer(chunk))
 
 
 class PrepareWorker:

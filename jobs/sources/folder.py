@@ -37,9 +37,10 @@ def list_inputs(
         The file, or None for one that the globs leave out.
 
     Raises:
-        ConfigError: two inputs have the same name, so that their ids could collide, or one of several holds nothing.
+        ConfigError: two inputs have the same name or lie inside each other, or one of several holds nothing.
         StorageError: an input cannot be listed.
     """
+    check_apart(inputs)
     prefixes = input_prefixes(inputs)
     own_prefix = f"{output.rstrip('/')}/"
     for uri, prefix in zip(inputs, prefixes, strict=True):
@@ -69,6 +70,14 @@ def list_one(uri: str, *, prefix: str) -> Iterator[tuple[storage.ObjectInfo, str
         for found in storage.list_objects(folder, recursive=False):
             if found.path == name:
                 yield found, name
+
+
+def check_apart(inputs: Sequence[str]) -> None:
+    """Raise ConfigError where an input lies inside another: its images would be planned twice."""
+    for outer in inputs:
+        for inner in inputs:
+            if inner.startswith(f"{outer.rstrip('/')}/"):
+                raise ConfigError(f"must not lie inside each other, got {inner} in {outer}; remove one", key="input")
 
 
 def matches(path: str, globs: Sequence[str]) -> bool:

@@ -222,7 +222,7 @@ def test_an_interrupted_planning_is_done_again(
     write(images / "new.png", b"one more")
     plan = plan_job(make_job(), classifier)
     assert plan.num_rows == 11
-    assert sha256_hex((tmp_path / "out" / MANIFEST_FILE).read_bytes()) == plan.manifest_sha256
+    assert sha256_hex((tmp_path / "out" / plan.manifest_file).read_bytes()) == plan.manifest_sha256
 
 
 def test_a_plan_made_meanwhile_by_the_same_command_is_taken_over(make_job: MakeJob, classifier: ModelPackage) -> None:
@@ -290,3 +290,15 @@ def test_an_empty_folder_is_free(tmp_path: Path) -> None:
 )
 def test_shorten(value: Any, expected: str) -> None:
     assert shorten(value) == expected
+
+
+def test_a_planner_never_writes_over_the_listing_of_another(
+    make_job: MakeJob, classifier: ModelPackage, tmp_path: Path, images: Path
+) -> None:
+    make_plan(make_job(), classifier)
+    (tmp_path / "out" / PLAN_FILE).unlink()  # another command has listed, and is about to plan
+    before = (tmp_path / "out" / MANIFEST_FILE).read_bytes()
+    write(images / "new.png", b"one more")
+    plan = make_plan(make_job(), classifier)
+    assert (tmp_path / "out" / MANIFEST_FILE).read_bytes() == before
+    assert plan.manifest_file != MANIFEST_FILE

@@ -155,5 +155,5 @@ def test_names_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         None, flags={"model": "m", "input": ["a/../b", "S3://Bucket/Key/"], "output": "./o/"}, assignments=[]
     )
     assert settings.model == f"file://{tmp_path}/m"
-    assert settings.input == (f"file://{tmp_path}/b", "s3://Bucket/Key/")
+    assert settings.input == (f"file://{tmp_path}/b", "s3://Bucket/Key")
     assert settings.output == f"file://{tmp_path}/o"

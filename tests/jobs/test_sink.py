@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import time
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def make_sink(output: Path, package: ModelPackage, *, writes_masks: bool = True)
         num_bytes=0,
         num_left_out=0,
         shard_runs=SHARDS.runs,
+        manifest_file="manifest.parquet",
         manifest_sha256="",
     )
     write(output / PLAN_FILE, plan.model_dump_json().encode())
@@ -246,3 +249,18 @@ def test_a_ledger_that_does_not_add_up_is_refused() -> None:
     check_ledger(summary, num_rows=0, shard_id=0)
     with pytest.raises(JobError, match="shard 7 must account for 1 rows, got 0 by status"):
         check_ledger(summary, num_rows=1, shard_id=7)
+
+
+def test_a_prediction_is_let_go_when_its_mask_is_written(tmp_path: Path, segmenter: ModelPackage) -> None:
+    masks: list[weakref.ref[np.ndarray]] = []
+
+    def one_by_one() -> Iterator[Prediction]:
+        for prediction in predict(segmenter, ("a.png", "b.png", "c.png")):
+            copied = replace(prediction, result=replace(prediction.result, mask=prediction.result.mask.copy()))
+            masks.append(weakref.ref(copied.result.mask))
+            yield copied
+            del copied, prediction
+            assert sum(mask() is not None for mask in masks) <= 1, "masks of a shard must not pile up"
+
+    receipt = make_sink(tmp_path, segmenter).commit(0, one_by_one(), started_s=0)
+    assert receipt.num_ok == 3

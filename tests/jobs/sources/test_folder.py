@@ -168,3 +168,8 @@ def test_matches(path: str, globs: tuple[str, ...], expected: bool) -> None:
 def test_one_input_needs_no_prefix() -> None:
     assert input_prefixes(["s3://bucket/x"]) == [""]
     assert input_prefixes(["s3://bucket/x/", "s3://bucket"]) == ["x/", "bucket/"]
+
+
+def test_an_input_inside_another_is_refused(tree: Path) -> None:
+    with pytest.raises(ConfigError, match=r"input: must not lie inside each other, got .*/b in "):
+        listed(tree, tree / "b")
