@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from inference_core import spec
+from inference_core import detection_spec, spec
 from inference_core.spec import ModelSpec
 from jobs import config
 from jobs.config import JobConfig
@@ -147,7 +147,8 @@ def key_table(class_name: str, *, prefix: str) -> str:
 
 def settings_class(name: str) -> type[BaseModel]:
     """A settings class by its name."""
-    found: type[BaseModel] = getattr(spec, name, None) or getattr(config, name)
+    modules = (spec, detection_spec, config)
+    found: type[BaseModel] = next(vars(module)[name] for module in modules if name in vars(module))
     return found
 
 
@@ -172,6 +173,8 @@ def value_text(entry: Mapping[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in entry["enum"])
     if "const" in entry:
         return f"`{entry['const']}`"
+    if "oneOf" in entry:
+        return "one of those below"
     if "anyOf" in entry:
         return " or ".join(value_text(option) for option in entry["anyOf"])
     if "$ref" in entry:

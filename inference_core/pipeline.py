@@ -41,6 +41,7 @@ def build_runner(
     precision: str = "auto",
     batch_size: int | None = None,
     num_threads: int = 0,
+    engine: str = "default",
 ) -> Runner:
     """The second verb of a package: loads the model.
 
@@ -50,6 +51,7 @@ def build_runner(
         precision: auto, fp32, fp16 or bf16.
         batch_size: images per forward; None chooses by device.
         num_threads: CPU threads of one forward; 0 leaves it to the library.
+        engine: default (the format's own), torch, onnxruntime, tensorrt, openvino or litert.
 
     Raises:
         ConfigError: a number is out of range, or the device, the precision or an extra cannot be had.
@@ -59,9 +61,9 @@ def build_runner(
         raise ConfigError(f"must be at least 1, got {batch_size}; correct it", key="batch_size")
     if num_threads < 0:
         raise ConfigError(f"must be at least 0, got {num_threads}; 0 leaves it to the library", key="num_threads")
-    engine = build_engine(package, device=device, precision=precision, num_threads=num_threads)
-    default = CPU_BATCH_SIZE if engine.facts.device == "cpu" else CUDA_BATCH_SIZE
-    return Runner(engine, build_task(package.spec), batch_size=batch_size or default)
+    built = build_engine(package, device=device, precision=precision, num_threads=num_threads, engine=engine)
+    default = CPU_BATCH_SIZE if built.facts.device == "cpu" else CUDA_BATCH_SIZE
+    return Runner(built, build_task(package.spec), batch_size=batch_size or default)
 
 
 def build_finisher(package: ModelPackage) -> Finisher:

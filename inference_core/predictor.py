@@ -54,6 +54,7 @@ class Predictor:
         precision: str = "auto",
         batch_size: int | None = None,
         num_threads: int = 0,
+        engine: str = "default",
         limits: Limits | None = None,
     ) -> Self:
         """Load a package and check that it works.
@@ -64,6 +65,7 @@ class Predictor:
             precision: auto, fp32, fp16 or bf16.
             batch_size: images per forward; None chooses by device.
             num_threads: CPU threads of one forward; 0 leaves it to the library.
+            engine: default (the format's own), torch, onnxruntime, tensorrt, openvino or litert.
             limits: on bytes, pixels and frames of an image.
 
         Raises:
@@ -73,7 +75,12 @@ class Predictor:
         package = model if isinstance(model, ModelPackage) else load_package(str(model))
         limits = limits or Limits()
         runner = build_runner(
-            package, device=device, precision=precision, batch_size=batch_size, num_threads=num_threads
+            package,
+            device=device,
+            precision=precision,
+            batch_size=batch_size,
+            num_threads=num_threads,
+            engine=engine,
         )
         check_runner(package, runner)
         return cls(build_preparer(package, limits=limits), runner, build_finisher(package), max_bytes=limits.max_bytes)

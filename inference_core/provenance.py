@@ -9,7 +9,19 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-RECORDED_PACKAGES = ("millrace", "ray", "torch", "onnxruntime", "numpy", "pillow", "opencv-python", "pyarrow")
+RECORDED_PACKAGES = (
+    "millrace",
+    "ray",
+    "torch",
+    "onnxruntime",
+    "openvino",
+    "ai-edge-litert",
+    "keras",
+    "numpy",
+    "pillow",
+    "opencv-python",
+    "pyarrow",
+)
 
 
 def sha256_hex(data: bytes | memoryview) -> str:

@@ -169,7 +169,59 @@ class Segmentation(ArrayRecord):
     """(K,) class names."""
 
 
-Result = Classification | Segmentation
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class MultiLabel(ArrayRecord):
+    """The answer of a multi-label model for one image: the classes it shows, and the best ones in any case."""
+
+    class_ids: Int32Array
+    """(n,) int32, the classes that reach their threshold, best first."""
+    scores: FloatArray
+    """(n,) float32 in [0, 1], of ``class_ids``."""
+    labels: tuple[str, ...]
+    """(n,) names of ``class_ids``."""
+    top_class_ids: Int32Array
+    """(k,) int32, the best classes whatever their score, best first; k is at least 1."""
+    top_scores: FloatArray
+    """(k,) float32 in [0, 1], descending, of ``top_class_ids``."""
+    top_labels: tuple[str, ...]
+    """(k,) names of ``top_class_ids``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Detection(ArrayRecord):
+    """The answer of a detection model for one image, best box first."""
+
+    boxes_xyxy: FloatArray
+    """(N, 4) float32, half-open, in the image's own pixels and not empty; within the image unless the package says
+    otherwise."""
+    scores: FloatArray
+    """(N,) float32 in [0, 1], descending."""
+    class_ids: Int32Array
+    """(N,) int32."""
+    labels: tuple[str, ...]
+    """(N,) names of ``class_ids``."""
+
+    def __post_init__(self) -> None:
+        check_array("boxes_xyxy", self.boxes_xyxy, ndim=2, dtype=np.float32)
+        sizes = {len(self.boxes_xyxy), len(self.scores), len(self.class_ids), len(self.labels)}
+        if self.boxes_xyxy.shape[1] != 4 or len(sizes) != 1:
+            raise ShapeError(
+                f"boxes_xyxy must be (N, 4) with N scores, class_ids and labels, got {list(self.boxes_xyxy.shape)}, "
+                f"{len(self.scores)}, {len(self.class_ids)} and {len(self.labels)}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Embedding(ArrayRecord):
+    """The answer of an embedding model for one image."""
+
+    vector: FloatArray
+    """(D,) float32, of length 1 where the package says so."""
+    norm: float
+    """Euclidean length of what the model gave."""
+
+
+Result = Classification | MultiLabel | Detection | Segmentation | Embedding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

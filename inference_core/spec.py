@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from inference_core.detection_spec import ROLES_OF_DECODER, DecoderSpec, NmsSpec
 from inference_core.validation import Frozen
 
-TaskName = Literal["classification", "segmentation"]
-Format = Literal["state_dict", "torchscript", "onnx"]
+TaskName = Literal["classification", "multilabel", "detection", "segmentation", "embedding"]
+Format = Literal["state_dict", "torchscript", "torch_export", "onnx", "openvino", "savedmodel", "tflite", "keras"]
 Fit = Literal["letterbox", "stretch", "shortest_side_crop", "tile", "native"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "area"]
 Resampler = Literal["pillow", "torch", "opencv"]
@@ -18,6 +19,7 @@ PostprocessName = Literal["min_area_px", "fill_holes", "open_px", "close_px"]
 
 PositiveInt = Annotated[int, Field(gt=0)]
 SizeHW = tuple[PositiveInt, PositiveInt]
+Score = Annotated[float, Field(gt=0, lt=1)]
 
 MAX_CLASSES = 256
 """Class maps are uint8."""
@@ -180,16 +182,46 @@ class OutputSpec(Frozen):
 
     name: str | None = None
     """Which output, where the model has several; by default its only one or its first."""
+    names: dict[str, str] = Field(default_factory=dict)
+    """Detection from several outputs: which one is ``boxes``, ``scores``, ... of the decoder, where it is called
+    otherwise."""
     activation: Literal["softmax", "sigmoid", "none"] = "softmax"
-    """Turns the raw output into scores; ``none`` where the model gives probabilities."""
+    """Turns the raw output into scores; ``none`` where the model gives probabilities. Multi-label takes ``sigmoid`` or
+    ``none``; a detection decoder has its own."""
     layout: Literal["BCHW", "BHWC"] = "BCHW"
     """Segmentation: order of the output's axes."""
+    skip_classes: Annotated[int, Field(ge=0)] = 0
+    """Classification: leading outputs of the model that are none of ``classes``; 1 where the first of 1,001 is a
+    background. Dropped after the activation."""
     top_k: PositiveInt = 5
-    """Classification: how many classes a row keeps."""
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Segmentation with two classes: least score of the foreground."""
+    """Classification and multi-label: how many of the best classes a row keeps."""
+    threshold: Score = 0.5
+    """Least score: of a class (multi-label), a box (detection), the foreground (segmentation with two classes)."""
+    thresholds: dict[str, Score] = Field(default_factory=dict)
+    """Multi-label: thresholds of single classes by name; ``threshold`` holds for the others."""
+    decoder: DecoderSpec | None = None
+    """Detection: how raw outputs become boxes."""
+    nms: NmsSpec = NmsSpec()
+    """Detection: which of overlapping boxes are kept."""
+    clip_boxes: bool = True
+    """Detection: whether boxes end at the image's edge; else they keep what the model says to lie beyond it."""
+    l2_normalize: bool = False
+    """Embedding: whether vectors are scaled to length 1."""
     resize_from: Literal["class_map", "scores"] = "class_map"
     """Segmentation with more classes: what is scaled to the image's size. ``scores`` is smoother and heavier."""
+
+
+TASKS_OF_OPTION: dict[str, tuple[TaskName, ...]] = {
+    "names": ("detection",),
+    "skip_classes": ("classification",),
+    "activation": ("classification", "multilabel", "segmentation"),
+    "thresholds": ("multilabel",),
+    "decoder": ("detection",),
+    "nms": ("detection",),
+    "clip_boxes": ("detection",),
+    "l2_normalize": ("embedding",),
+}
+"""Options of ``output`` that only some tasks read; with another task they are refused, not ignored."""
 
 
 class CalibrationSpec(Frozen):
@@ -228,8 +260,9 @@ class ModelSpec(Frozen):
     """Path relative to the package, or any URI."""
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     architecture: ArchitectureSpec | None = None
-    classes: tuple[str, ...]
-    """Names in the order of the model's output; in the file, a list or the name of a text file with one a line."""
+    classes: tuple[str, ...] = ()
+    """Names in the order of the model's output; in the file, a list or the name of a text file with one a line.
+    Required but for embeddings, which have none."""
     input: InputSpec
     output: OutputSpec = OutputSpec()
     calibration: CalibrationSpec = CalibrationSpec()
@@ -242,8 +275,12 @@ class ModelSpec(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> ModelSpec:
-        if not self.classes:
-            raise ValueError("classes must name at least one class, got none; list them in output order")
+        if bool(self.classes) == (self.task == "embedding"):
+            raise ValueError(
+                "classes must be absent with task embedding; remove it"
+                if self.classes
+                else "classes must name at least one class, got none; list them in output order"
+            )
         if len(set(self.classes)) != len(self.classes):
             doubles = sorted({c for c in self.classes if self.classes.count(c) > 1})
             raise ValueError(f"classes must be distinct, got {', '.join(doubles[:5])} more than once; rename them")
@@ -253,13 +290,34 @@ class ModelSpec(Frozen):
             raise ValueError(f"architecture must be absent with format {self.format}, which holds it; remove it")
         if self.calibration.temperature != 1.0 and self.output.activation == "none":
             raise ValueError("calibration.temperature must be 1 with output.activation none, which has no logits")
+        if self.task not in ("segmentation", "detection") and self.input.fit == "tile":
+            raise ValueError("input.fit tile must go with task segmentation or detection; choose another fit")
+        if self.task != "segmentation" and self.postprocess:
+            raise ValueError("postprocess must go with task segmentation, whose masks it changes; remove it")
+        self._check_output()
         if self.task == "segmentation":
             self._check_segmentation()
-        elif self.input.fit == "tile":
-            raise ValueError("input.fit tile must go with task segmentation; choose another fit")
-        elif self.postprocess:
-            raise ValueError("postprocess must go with task segmentation, whose masks it changes; remove it")
         return self
+
+    def _check_output(self) -> None:
+        for name, tasks in TASKS_OF_OPTION.items():
+            field = OutputSpec.model_fields[name]
+            if self.task not in tasks and getattr(self.output, name) != field.get_default(call_default_factory=True):
+                raise ValueError(f"output.{name} must go with task {' or '.join(tasks)}, got {self.task}; remove it")
+        if self.calibration.temperature != 1.0 and self.task in ("detection", "embedding"):
+            raise ValueError(f"calibration.temperature must be 1 with task {self.task}; remove it")
+        if self.task == "multilabel" and self.output.activation == "softmax":
+            raise ValueError("output.activation must be sigmoid or none with task multilabel, got softmax; set it")
+        if self.task == "detection" and self.output.decoder is None:
+            raise ValueError("output.decoder must be given with task detection; set output.decoder: {name: ...}")
+        roles = ROLES_OF_DECODER.get(self.output.decoder.name, ()) if self.output.decoder else ()
+        if unknown := sorted(set(self.output.names) - set(roles)):
+            known = ", ".join(roles) or "absent with this decoder, which reads one output"
+            raise ValueError(f"output.names must be {known}, got {', '.join(unknown[:5])}; correct the names")
+        if roles and self.output.name is not None:
+            raise ValueError(f"output.name must be absent with a decoder of {len(roles)} outputs; use output.names")
+        if unknown := sorted(set(self.output.thresholds) - set(self.classes)):
+            raise ValueError(f"output.thresholds must name classes, got {', '.join(unknown[:5])}; correct the names")
 
     def _check_segmentation(self) -> None:
         if not 2 <= len(self.classes) <= MAX_CLASSES:

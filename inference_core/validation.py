@@ -19,7 +19,9 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-UNION_TAGS = frozenset({"str", "int", "float", "bool", "dict", "list", "gray", "stretch_minmax", "clahe", "gamma"})
+FILTER_TAGS = ("gray", "stretch_minmax", "clahe", "gamma")
+DECODER_TAGS = ("yolox", "yolov5", "yolov8", "fastestdet", "ssd", "torchvision", "detr")
+UNION_TAGS = frozenset({"str", "int", "float", "bool", "dict", "list", *FILTER_TAGS, *DECODER_TAGS})
 """Names that pydantic puts into an error's location for a branch of a union."""
 
 WORDING = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from rich.console import Console
 from inference_core import storage
 from inference_core.cli import EXIT_DONE, EXIT_TOO_MANY_ERRORS
 from jobs.config import JobConfig
+from jobs.engine_lines import describe_choice
 from jobs.finalize import Outcome, finalize
 from jobs.plan import load_plan
 from jobs.progress import Counter, LogFormat, RunProgress, make_progress
@@ -100,6 +102,7 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
         "left_out": plan.num_left_out,
         "shards": len(plan.shards),
         "shards_left": len(state.todo),
+        **({"engine": asdict(plan.engine_choice)} if plan.engine_choice else {}),
     }
     if log_format == "json":
         sys.stderr.write(json.dumps(facts) + "\n")
@@ -112,6 +115,8 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
             markup=False,
             highlight=False,
         )
+        for line in describe_choice(plan.engine_choice) if plan.engine_choice else ():
+            console.print(line, highlight=False, markup=False)
     counter = Counter(total=plan.num_rows, done=state.rows_done)
     return make_progress(counter, log_format=log_format, console=console)
 

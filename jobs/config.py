@@ -44,12 +44,17 @@ class ResultsConfig(Frozen):
 
 
 class ExecutionConfig(Frozen):
-    """How the run uses the machine. Only ``precision`` and ``batch_size`` can change results, in the last bits."""
+    """How the run uses the machine. Only ``engine``, ``precision`` and ``batch_size`` can change results, in the last
+    bits.
+    """
 
     layout: Literal["auto", "split", "whole"] = "auto"
     """``split``: CPU tasks prepare, GPU actors infer. ``whole``: one actor per core does everything."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda)$")] = "auto"
     """Where actors infer; ``auto``: CUDA where the cluster has GPUs."""
+    engine: Literal["default", "auto", "torch", "onnxruntime", "tensorrt", "openvino", "litert"] = "default"
+    """What runs the model. ``default``: the format's own; ``auto``: the fastest, measured once on images of the input,
+    that answers as the default does. The choice is kept in the plan."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     batch_size: PositiveInt | None = None
     """Images per forward; by default 16 on a CPU and 64 on CUDA."""
@@ -110,5 +115,5 @@ RESULT_KEYS = ("input", "include", "exclude", "limits", "results")
 def identity_of(config: JobConfig, *, model_digest: str) -> dict[str, Any]:
     """What makes two commands the same run: settings that change results, and the model."""
     dumped = config.model_dump(mode="json")
-    execution = {key: dumped["execution"][key] for key in ("precision", "batch_size")}
+    execution = {key: dumped["execution"][key] for key in ("engine", "precision", "batch_size")}
     return {"model_digest": model_digest, **{key: dumped[key] for key in RESULT_KEYS}, "execution": execution}

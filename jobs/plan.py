@@ -12,12 +12,14 @@ import pyarrow.compute as pc
 import yaml
 
 from inference_core import storage
+from inference_core.engine_choice import EngineChoice
 from inference_core.errors import ConfigError, JobError, MissingObjectError
 from inference_core.models.package import ModelPackage
 from inference_core.provenance import changed_keys, digest_of, sha256_hex
 from inference_core.spec import TaskName
 from inference_core.validation import Frozen, build_settings
 from jobs.config import JobConfig, identity_of
+from jobs.engine_sample import choose_job_engine
 from jobs.manifest import collect_listing, encode_manifest, is_manifest
 from jobs.shards import Shards, cut_shards, default_rows_per_shard
 from jobs.sources.folder import InputObject, list_inputs
@@ -52,6 +54,8 @@ class Plan(Frozen):
     manifest_file: str
     """Name of the stored listing; another one only where an interrupted planning left its own."""
     manifest_sha256: str
+    engine_choice: EngineChoice | None = None
+    """With ``execution.engine: auto``: what was measured and chosen, for this and every later command of the run."""
 
     @property
     def shards(self) -> Shards:
@@ -178,9 +182,12 @@ def make_plan(config: JobConfig, package: ModelPackage) -> Plan:
     shards = cut_shards(listing.num_rows, rows_per_shard=rows_per_shard)
     manifest = encode_manifest(listing, shards)
     identity = identity_of(config, model_digest=package.digest)
+    is_auto = config.execution.engine == "auto"
+    choice = choose_job_engine(config, package, listing) if is_auto else None
+    chosen = {"engine": [choice.engine, choice.precision]} if choice else {}
     plan = Plan(
         schema_version=PLAN_SCHEMA,
-        run_id=digest_of({"identity": identity, "manifest": sha256_hex(manifest)})[:16],
+        run_id=digest_of({"identity": identity, "manifest": sha256_hex(manifest), **chosen})[:16],
         identity=identity,
         config=config.model_dump(mode="json"),
         model_name=package.spec.name,
@@ -192,6 +199,7 @@ def make_plan(config: JobConfig, package: ModelPackage) -> Plan:
         shard_runs=shards.runs,
         manifest_file=store_manifest(config.output, manifest),
         manifest_sha256=sha256_hex(manifest),
+        engine_choice=choice,
     )
     return store_plan(plan, config=config, package=package)
 

@@ -185,13 +185,16 @@ def check_package(package: ModelPackage, execution: ExecutionConfig) -> None:
     """Load the model on this machine's CPU and run a blank image, before any worker is asked to.
 
     Raises:
-        ConfigError: the precision that is asked for cannot be had.
+        ConfigError: the engine does not run the format or is not installed, or the precision cannot be had.
         ModelError: the model does not load or does not work.
     """
     # Workers with GPUs infer in another precision, which this machine may not have; what is certain is checked.
     infers_here = execution.device == "cpu" or not (is_cluster_elsewhere(execution) or has_cuda_device())
     precision = execution.precision if infers_here else "auto"
-    check_runner(package, build_runner(package, device="cpu", precision=precision, batch_size=1, num_threads=1))
+    # An engine that is not known yet, or is for GPUs, cannot be tried here: the format's own is.
+    engine = "default" if execution.engine in ("auto", "tensorrt") else execution.engine
+    runner = build_runner(package, device="cpu", precision=precision, batch_size=1, num_threads=1, engine=engine)
+    check_runner(package, runner)
 
 
 def iterate(receipts: object) -> Iterator[pa.Table]:
@@ -227,7 +230,7 @@ def root_cause(error: BaseException) -> str:
 
 def stage_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> StageSettings:
     """What the workers are told."""
-    execution = config.execution
+    execution, chosen = config.execution, plan.engine_choice
     return StageSettings(
         output=config.output,
         run_id=plan.run_id,
@@ -238,7 +241,8 @@ def stage_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> Stag
         limits=config.limits,
         writes_masks=config.results.masks == "png",
         device=execution.device,
-        precision=execution.precision,
+        engine=chosen.engine if chosen else execution.engine,
+        precision=chosen.precision if chosen else execution.precision,
         batch_size=execution.batch_size,
         num_threads=execution.threads_per_actor or 1,
     )

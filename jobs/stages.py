@@ -51,6 +51,7 @@ class StageSettings:
     limits: LimitsConfig
     writes_masks: bool
     device: str
+    engine: str
     precision: str
     batch_size: int | None
     num_threads: int
@@ -191,6 +192,7 @@ def make_runner(settings: StageSettings) -> Runner:
     return build_runner(
         read_package(settings),
         device=settings.device,
+        engine=settings.engine,
         precision=settings.precision,
         batch_size=settings.batch_size,
         num_threads=settings.num_threads,

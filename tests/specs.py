@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inference_core.models.package import ModelPackage, model_digest
-from inference_core.provenance import sha256_hex
+from inference_core.models.weights import Weights
 from inference_core.spec import InputSpec, ModelSpec
 from inference_core.validation import build_settings
 
@@ -39,8 +39,9 @@ def model_spec(options: Mapping[str, Any] | None = None) -> ModelSpec:
 def package_of(weights: bytes, options: Mapping[str, Any] | None = None) -> ModelPackage:
     """A package that was never on disk."""
     spec = model_spec(options)
-    digest = model_digest(spec, weights_sha256=sha256_hex(weights))
-    return ModelPackage(uri="", spec=spec, weights_uri=spec.weights, weights=weights, digest=digest)
+    files = Weights(name=spec.weights, files={spec.weights: weights})
+    digest = model_digest(spec, weights_sha256=files.sha256)
+    return ModelPackage(uri="", spec=spec, weights_uri=spec.weights, weights=files, digest=digest)
 
 
 def merged(plain: Mapping[str, Any], options: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -16,11 +16,16 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from inference_core import detection_spec, spec
 from inference_core.export.rows import COMMON_FIELDS, TIME_FIELDS
 from inference_core.spec import FIRST_OPTION, ModelSpec
 from inference_core.status import STATUSES
 from inference_core.tasks.classification import ClassificationTask
+from inference_core.tasks.detection import DetectionTask
+from inference_core.tasks.embedding import EmbeddingTask
+from inference_core.tasks.multilabel import MultiLabelTask
 from inference_core.tasks.segmentation import SegmentationTask
+from jobs import config
 from jobs.config import JobConfig
 from jobs.plan import Plan
 
@@ -72,10 +77,9 @@ def keyed_classes() -> list[str]:
 
 def nested_classes(top: type[BaseModel]) -> Iterable[type[BaseModel]]:
     """A settings class and those of its schema."""
-    modules = {ModelSpec: "inference_core.spec", JobConfig: "jobs.config"}
+    modules = {ModelSpec: (spec, detection_spec), JobConfig: (config,)}
     names = [top.__name__, *top.model_json_schema().get("$defs", {})]
-    module = __import__(modules[top], fromlist=names)
-    return [getattr(module, name) for name in names]
+    return [next(vars(module)[name] for module in modules[top] if name in vars(module)) for name in names]
 
 
 @pytest.mark.parametrize("name", FIRST_OPTION)
@@ -88,7 +92,10 @@ def test_every_filter_is_explained(name: str) -> None:
     [
         pytest.param("<!-- columns: common -->", COMMON_FIELDS, id="common"),
         pytest.param("<!-- columns: classification -->", ClassificationTask.result_fields, id="classification"),
+        pytest.param("<!-- columns: multilabel -->", MultiLabelTask.result_fields, id="multilabel"),
+        pytest.param("<!-- columns: detection -->", DetectionTask.result_fields, id="detection"),
         pytest.param("<!-- columns: segmentation -->", SegmentationTask.result_fields, id="segmentation"),
+        pytest.param("<!-- columns: embedding -->", EmbeddingTask.result_fields, id="embedding"),
         pytest.param("<!-- columns: times -->", TIME_FIELDS, id="times"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from inference_core.engines.protocol import Engine, Precision
+from inference_core.engines.table import installed_engines, resolve_engine
 from inference_core.errors import ConfigError
 from inference_core.models.package import ModelPackage
 
@@ -50,27 +51,87 @@ def resolve_precision(precision: Precision | str, *, device: str) -> Precision:
     return precision  # type: ignore[return-value]
 
 
-def build_engine(package: ModelPackage, *, device: str, precision: str, num_threads: int) -> Engine:
+def build_engine(
+    package: ModelPackage,
+    *,
+    device: str,
+    precision: str,
+    num_threads: int,
+    engine: str = "default",
+    compiles: bool = False,
+    cuda_graphs: bool = False,
+) -> Engine:
     """Build the engine for a package's format on a device.
 
     Args:
         package: as read.
         device: auto, cpu or cuda:N.
-        precision: auto, fp32, fp16 or bf16; an ONNX graph has its own.
+        precision: auto, fp32, fp16 or bf16; a graph that ONNX Runtime or LiteRT runs has its own.
         num_threads: CPU threads of one forward, 0 leaves it to the library; torch's are those of the whole process.
+        engine: torch, onnxruntime, tensorrt, openvino or litert; ``default`` is the format's own where it is installed.
+        compiles: engine torch: compile the module.
+        cuda_graphs: engine torch on CUDA: record forwards and replay them.
 
     Raises:
-        ConfigError: the device or precision cannot be had, or an extra is not installed.
+        ConfigError: the device, the precision or the engine cannot be had, or an extra is not installed.
         ModelError: the weights do not load or do not fit the spec.
     """
-    chosen = resolve_device(device)
-    chosen_precision = resolve_precision(precision, device=chosen)
-    if package.spec.format == "onnx":
-        from inference_core.engines.onnx_engine import OnnxEngine, has_cuda_provider
+    spec, weights = package.spec.input, package.weights
+    place = resolve_place(package, device=device, engine=engine)
+    name = resolve_engine(engine, weights_format=package.spec.format, device=place)
+    if name != "torch" and (compiles or cuda_graphs):
+        raise ConfigError(f"must be torch to compile or to record CUDA graphs, got {name!r}", key="engine")
+    if name == "litert":
+        from inference_core.engines.litert_engine import LiteRtEngine
 
-        if device == "auto" and not has_cuda_provider():
-            chosen = "cpu"
-        return OnnxEngine(package.weights, package.spec.input, device=chosen, num_threads=num_threads)
+        return LiteRtEngine(weights, spec, num_threads=num_threads)
+    chosen = resolve_precision(precision, device=place)
+    if name == "openvino":
+        from inference_core.engines.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(weights, spec, precision=chosen, num_threads=num_threads)
+    if name != "torch":
+        from inference_core.engines.onnx_engine import OnnxEngine
+
+        return OnnxEngine(
+            weights.data,
+            spec,
+            device=place,
+            num_threads=num_threads,
+            uses_tensorrt=name == "tensorrt",
+            precision=chosen,
+        )
+    return build_torch_engine(
+        package, device=place, precision=chosen, num_threads=num_threads, compiles=compiles, cuda_graphs=cuda_graphs
+    )
+
+
+def resolve_place(package: ModelPackage, *, device: str, engine: str) -> str:
+    """The device, where ``auto`` is CUDA only if an engine that may be meant runs there."""
+    if device != "auto":
+        return resolve_device(device)
+    cuda = installed_engines(package.spec.format, device="cuda:0")
+    wanted = cuda if engine == "default" else tuple(name for name in cuda if name == engine)
+    if not wanted:
+        return "cpu"
+    if wanted[0] != "torch":
+        from inference_core.engines.onnx_engine import has_cuda_provider
+
+        if not has_cuda_provider():
+            return "cpu"
+    return resolve_device("auto")
+
+
+def build_torch_engine(
+    package: ModelPackage,
+    *,
+    device: str,
+    precision: Precision,
+    num_threads: int,
+    compiles: bool,
+    cuda_graphs: bool,
+) -> Engine:
+    """The engine of formats that torch runs; torch is loaded here."""
     import torch
 
     from inference_core.engines.torch_engine import TorchEngine
@@ -81,7 +142,9 @@ def build_engine(package: ModelPackage, *, device: str, precision: str, num_thre
     return TorchEngine(
         build_module(package),
         package.spec.input,
-        device=chosen,
-        precision=chosen_precision,
+        device=device,
+        precision=precision,
         num_threads=num_threads,
+        compiles=compiles,
+        cuda_graphs=cuda_graphs,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference_core.records import FloatArray, Uint8Array
 from inference_core.spec import InputSpec
@@ -27,25 +28,30 @@ def channel_order(spec: InputSpec) -> tuple[int, ...]:
 
 
 class ArrayNormalizer:
-    """Turns uint8 BHWC batches into float32 arrays by looking every value up: exact, and laid out in one pass."""
+    """Turns uint8 BHWC batches into the model's values by looking every one up: exact, and laid out in one pass.
 
-    def __init__(self, spec: InputSpec) -> None:
-        self._table = value_table(spec)
+    Args:
+        spec: the package's input.
+        table: (C, 256) the value of every pixel value, in the dtype that the model takes; by default ``value_table``.
+    """
+
+    def __init__(self, spec: InputSpec, *, table: NDArray[Any] | None = None) -> None:
+        self._table = value_table(spec) if table is None else table
         self._order = channel_order(spec)
         self._is_bchw = spec.layout == "BCHW"
 
-    def normalize(self, batch: Uint8Array) -> FloatArray:
+    def normalize(self, batch: Uint8Array) -> NDArray[Any]:
         """The model's input.
 
         Args:
             batch: (B, h, w, C) uint8, RGB or gray; not modified.
 
         Returns:
-            (B, C, h, w) or (B, h, w, C) float32, contiguous.
+            (B, C, h, w) or (B, h, w, C) in the table's dtype, contiguous.
         """
         count, height, width, channels = batch.shape
         shape = (count, channels, height, width) if self._is_bchw else (count, height, width, channels)
-        values = np.empty(shape, np.float32)
+        values = np.empty(shape, self._table.dtype)
         planes = values.transpose(0, 2, 3, 1) if self._is_bchw else values  # (B, h, w, C)
         for channel, source in enumerate(self._order):
             planes[..., channel] = self._table[channel][batch[..., source]]

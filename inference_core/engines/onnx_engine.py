@@ -2,62 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from inference_core.engines.graph_batch import as_float32, drop_filling, fill_batch
 from inference_core.engines.memory_errors import is_out_of_memory
-from inference_core.engines.normalize import ArrayNormalizer
-from inference_core.engines.protocol import Array, EngineFacts
+from inference_core.engines.normalize import ArrayNormalizer, value_table
+from inference_core.engines.protocol import Array, EngineFacts, Precision
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
+from inference_core.models.graph_shape import check_input_shape
 from inference_core.records import Uint8Array
 from inference_core.spec import InputSpec
 
 ONLY_FATAL = 4
 """ONNX Runtime's log severity; graphs with initialisers among their inputs print hundreds of warnings."""
 
-CUDA_PROVIDER = "CUDAExecutionProvider"
+CPU_PROVIDER, CUDA_PROVIDER, TENSORRT_PROVIDER = (f"{kind}ExecutionProvider" for kind in ("CPU", "CUDA", "Tensorrt"))
+
+PROVIDER_TITLES = {CUDA_PROVIDER: "CUDA provider", TENSORRT_PROVIDER: "TensorRT provider"}
 
 INPUT_DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 class OnnxEngine:
-    """An ONNX Runtime session on the CPU or on CUDA.
+    """An ONNX Runtime session on the CPU, on CUDA or through TensorRT.
 
     Args:
         graph: the bytes of the ``.onnx`` file.
         spec: how pixels are normalised; checked against the graph's declared input.
         device: ``cpu`` or ``cuda:N``.
         num_threads: threads of one forward; 0 lets the library choose.
+        uses_tensorrt: let TensorRT build the parts of the graph that it takes: minutes at the start, fast afterwards.
+        precision: of TensorRT's arithmetic, fp32 or fp16; without it the graph has its own.
 
     Raises:
-        ConfigError: onnxruntime is not installed.
+        ConfigError: onnxruntime or a provider of the device is not installed.
         ModelError: the graph cannot be opened or its input does not fit the spec.
     """
 
-    def __init__(self, graph: bytes, spec: InputSpec, *, device: str, num_threads: int) -> None:
-        self._session = open_session(graph, device=device, num_threads=num_threads)
+    def __init__(
+        self,
+        graph: bytes,
+        spec: InputSpec,
+        *,
+        device: str,
+        num_threads: int,
+        uses_tensorrt: bool = False,
+        precision: Precision = "fp32",
+    ) -> None:
+        half = uses_tensorrt and precision == "fp16"
+        self._session = open_session(
+            graph, device=device, num_threads=num_threads, uses_tensorrt=uses_tensorrt, allows_fp16=half
+        )
         declared = check_input(self._session, spec)
         self._input_name = declared.name
-        self._dtype = INPUT_DTYPES[declared.type]
+        dtype = INPUT_DTYPES[declared.type]
         self._output_names = tensor_outputs(self._session)
-        self._normalizer = ArrayNormalizer(spec)
+        self._normalizer = ArrayNormalizer(spec, table=value_table(spec).astype(dtype))
         self.facts = EngineFacts(
-            engine="onnxruntime",
+            engine="tensorrt" if uses_tensorrt else "onnxruntime",
             device=device,
-            precision="fp16" if self._dtype == np.float16 else "fp32",
+            precision="fp16" if half or dtype == np.float16 else "fp32",
             num_threads=num_threads,
             max_batch=declared.shape[0] if isinstance(declared.shape[0], int) else None,
         )
-        self._fixed_batch = self.facts.max_batch or 0
 
     def run(self, batch: Uint8Array) -> dict[str, Array]:
         """See Engine.run; the outputs are NumPy arrays."""
-        count = len(batch)
-        if count < self._fixed_batch:
-            # Blank images make a graph's fixed batch full; their outputs are dropped.
-            batch = np.concatenate([batch, np.zeros((self._fixed_batch - count, *batch.shape[1:]), np.uint8)])
-        values = self._normalizer.normalize(batch).astype(self._dtype, copy=False)
+        values = self._normalizer.normalize(fill_batch(batch, size=self.facts.max_batch))
         try:
             outputs = self._session.run(self._output_names, {self._input_name: values})
         except runtime_errors() as exc:
@@ -65,14 +79,8 @@ class OnnxEngine:
             if is_out_of_memory(exc):
                 raise DeviceMemoryError(message) from exc
             raise EngineError(message) from exc
-        if self._fixed_batch:
-            outputs = [output[:count] for output in outputs]
+        outputs = [drop_filling(output, count=len(batch), size=self.facts.max_batch) for output in outputs]
         return {name: as_float32(value) for name, value in zip(self._output_names, outputs, strict=True)}
-
-
-def as_float32(value: Any) -> Array:
-    """An output array; half and double precision become float32."""
-    return value.astype(np.float32, copy=False) if np.issubdtype(value.dtype, np.floating) else value
 
 
 def tensor_outputs(session: Any) -> list[str]:
@@ -89,7 +97,9 @@ def tensor_outputs(session: Any) -> list[str]:
     return names
 
 
-def open_session(graph: bytes, *, device: str, num_threads: int) -> Any:
+def open_session(
+    graph: bytes, *, device: str, num_threads: int, uses_tensorrt: bool = False, allows_fp16: bool = False
+) -> Any:
     """A session that neither spins nor prints."""
     try:
         import onnxruntime
@@ -100,17 +110,21 @@ def open_session(graph: bytes, *, device: str, num_threads: int) -> Any:
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    wanted = list_providers(
+        onnxruntime.get_available_providers(), device=device, uses_tensorrt=uses_tensorrt, allows_fp16=allows_fp16
+    )
     try:
-        session = onnxruntime.InferenceSession(graph, options, providers=providers(onnxruntime, device))
+        session = onnxruntime.InferenceSession(graph, options, providers=wanted)
     except runtime_errors() as exc:
         reason = " ".join(str(exc).split())[:300]
         raise ModelError(
             f"weights must be an ONNX graph that this ONNX Runtime opens: {reason}; export it again"
         ) from exc
-    if device != "cpu" and CUDA_PROVIDER not in session.get_providers():
-        # ONNX Runtime goes on on the CPU, silently, where the provider's libraries do not load.
+    if wanted[0][0] not in session.get_providers():
+        # ONNX Runtime goes on with the next provider, silently, where a provider's libraries do not load.
         raise ConfigError(
-            f"device {device} needs CUDA libraries that fit this ONNX Runtime; install them, or set device cpu"
+            f"device {device} needs libraries of the {wanted[0][0]} that fit this ONNX Runtime; install them, or set "
+            "device cpu"
         )
     return session
 
@@ -124,16 +138,32 @@ def has_cuda_provider() -> bool:
     return CUDA_PROVIDER in onnxruntime.get_available_providers()
 
 
-def providers(onnxruntime: Any, device: str) -> list[Any]:
-    """Execution providers for a device, most wanted first."""
+def list_providers(
+    available: Sequence[str], *, device: str, uses_tensorrt: bool, allows_fp16: bool
+) -> list[tuple[str, dict[str, Any]]]:
+    """Execution providers for a device with their options, most wanted first.
+
+    Args:
+        available: those that this ONNX Runtime was built with.
+        device: ``cpu`` or ``cuda:N``.
+        uses_tensorrt: before CUDA.
+        allows_fp16: of TensorRT.
+
+    Raises:
+        ConfigError: a provider that is needed is not there.
+    """
     if device == "cpu":
-        return ["CPUExecutionProvider"]
-    if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+        return [(CPU_PROVIDER, {})]
+    needed = [TENSORRT_PROVIDER] * uses_tensorrt + [CUDA_PROVIDER]
+    missing = [name for name in needed if name not in available]
+    if missing:
         raise ConfigError(
-            f"device {device} needs ONNX Runtime's CUDA provider; pip install onnxruntime-gpu, or set device cpu"
+            f"device {device} needs ONNX Runtime's {' and '.join(PROVIDER_TITLES[name] for name in missing)}; "
+            "pip install onnxruntime-gpu, or set device cpu"
         )
-    index = int(device.partition(":")[2] or 0)
-    return [(CUDA_PROVIDER, {"device_id": index}), "CPUExecutionProvider"]
+    index = {"device_id": int(device.partition(":")[2] or 0)}
+    options = {TENSORRT_PROVIDER: {**index, "trt_fp16_enable": allows_fp16}, CUDA_PROVIDER: index}
+    return [*((name, options[name]) for name in needed), (CPU_PROVIDER, {})]
 
 
 def runtime_errors() -> tuple[type[BaseException], ...]:
@@ -157,19 +187,5 @@ def check_input(session: Any, spec: InputSpec) -> Any:
     declared = inputs[0]
     if declared.type not in INPUT_DTYPES:
         raise ModelError(f"the graph's input must be float or float16, got {declared.type}; export it again")
-    if len(declared.shape) != 4:
-        raise ModelError(f"the graph's input must have 4 axes, got {declared.shape}; export it with a batch axis")
-    axes = dict(zip(spec.layout, declared.shape, strict=True))
-    expected: dict[str, int | None] = {
-        "C": spec.num_channels,
-        "H": spec.size_hw[0] if spec.size_hw else None,
-        "W": spec.size_hw[1] if spec.size_hw else None,
-    }
-    remedies = {"C": "input.color (or input.layout)", "H": "input.size_hw", "W": "input.size_hw"}
-    for axis, value in expected.items():
-        if value is not None and isinstance(axes[axis], int) and axes[axis] != value:
-            raise ModelError(
-                f"the graph takes {axes[axis]} along {axis} (input {declared.shape}, layout {spec.layout}), "
-                f"the package gives {value}; correct {remedies[axis]}"
-            )
+    check_input_shape(declared.shape, spec=spec)
     return declared

@@ -11,15 +11,19 @@ Array = Any
 """A NumPy array or a torch tensor: what the array API standard calls an array. Engines on the CPU that do not need
 torch give NumPy arrays, so that their workers never load it."""
 
-Precision = Literal["fp32", "fp16", "bf16"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+"""Of the arithmetic; int8 is that of graphs that were quantised, and cannot be asked for."""
+
+EngineName = Literal["torch", "onnxruntime", "tensorrt", "openvino", "litert"]
+"""``tensorrt`` is ONNX Runtime with its TensorRT provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
     """What an engine is and where it runs, for logs, reports and commit records."""
 
-    engine: str
-    """torch or onnxruntime."""
+    engine: EngineName
+    """The library that runs the model."""
     device: str
     """cpu, cuda:0, ..."""
     precision: Precision
@@ -27,9 +31,14 @@ class EngineFacts:
     """CPU threads of one forward; 0 where the library chooses."""
     max_batch: int | None = None
     """Images per forward where the model's graph fixes them (smaller batches are filled up), None where free."""
+    is_compiled: bool = False
+    """Whether torch compiles the module for each shape that it meets."""
+    has_cuda_graphs: bool = False
+    """Whether forwards are recorded once for each shape and replayed."""
 
     def __str__(self) -> str:
-        return f"{self.engine} on {self.device}, {self.precision}"
+        extras = ", compiled" * self.is_compiled + ", CUDA graphs" * self.has_cuda_graphs
+        return f"{self.engine} on {self.device}, {self.precision}{extras}"
 
 
 class Engine(Protocol):

@@ -1,18 +1,22 @@
-"""Runs a torch module: fp32 on the CPU, fp16 or bf16 on CUDA, channels-last."""
+"""Runs a torch module: fp32 or bf16 on the CPU, fp16 or bf16 on CUDA, channels-last."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from inference_core.engines.cuda_graphs import ReplayedForward
+from inference_core.engines.graph_batch import drop_filling, fill_batch
 from inference_core.engines.memory_errors import is_out_of_memory
 from inference_core.engines.normalize import TensorNormalizer
+from inference_core.engines.object_lists import is_object_list, stack_objects
 from inference_core.engines.protocol import EngineFacts, Precision
-from inference_core.errors import DeviceMemoryError, EngineError
+from inference_core.errors import ConfigError, DeviceMemoryError, EngineError
+from inference_core.models.torch_module import TorchModel
 from inference_core.records import Uint8Array
 from inference_core.spec import InputSpec
 
@@ -31,54 +35,103 @@ FORWARD_ERRORS = (
 
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
+Forward = Callable[[Tensor], Any]
+"""A module, or what stands for it."""
+
 
 class TorchEngine:
-    """An eager or scripted module on one device.
+    """A module on one device: eager, scripted, captured or compiled.
 
     Args:
-        module: in evaluation mode; moved to ``device`` and owned from here on.
+        model: in evaluation mode; moved to ``device`` and owned from here on.
         spec: how pixels are normalised.
         device: a torch device name.
-        precision: of weights and activations; normalisation and outputs are fp32.
+        precision: of weights and activations; of a captured graph what autocast lowers. Outputs are fp32.
         num_threads: CPU threads, recorded only; ``build_engine`` sets them.
+        compiles: compile the module for each shape that it meets: half a minute each, faster afterwards.
+        cuda_graphs: record a forward for each shape and replay it; on CUDA only.
+
+    Raises:
+        ConfigError: CUDA graphs are asked for without CUDA.
     """
 
     def __init__(
-        self, module: nn.Module, spec: InputSpec, *, device: str, precision: Precision, num_threads: int
+        self,
+        model: TorchModel,
+        spec: InputSpec,
+        *,
+        device: str,
+        precision: Precision,
+        num_threads: int,
+        compiles: bool = False,
+        cuda_graphs: bool = False,
     ) -> None:
-        self.facts = EngineFacts(engine="torch", device=device, precision=precision, num_threads=num_threads)
+        if cuda_graphs and device == "cpu":
+            raise ConfigError("must be a CUDA device with CUDA graphs, got 'cpu'; turn them off", key="device")
+        self.facts = EngineFacts(
+            engine="torch",
+            device=device,
+            precision=precision,
+            num_threads=num_threads,
+            max_batch=model.max_batch,
+            is_compiled=compiles,
+            has_cuda_graphs=cuda_graphs,
+        )
         self._device = torch.device(device)
-        self._dtype = DTYPES[precision]
         self._normalizer = TensorNormalizer(spec, device=device)
-        self._module = module.to(self._device, self._dtype)
-        self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+        self._is_graph = model.is_graph
+        self._dtype = torch.float32 if model.is_graph else DTYPES[precision]
+        self._autocast = torch.autocast(
+            self._device.type,
+            dtype=DTYPES[precision],
+            enabled=model.is_graph and precision != "fp32",
+            cache_enabled=not cuda_graphs,  # a recording must not read weights that were cast outside of it
+        )
+        self._module = place_module(model, device=self._device, dtype=self._dtype)
+        forward: Forward = torch.compile(self._module, dynamic=False) if compiles else self._module
+        self._forward = ReplayedForward(forward) if cuda_graphs else forward
 
     @torch.inference_mode()
     def run(self, batch: Uint8Array) -> dict[str, Tensor]:
         """See Engine.run."""
+        filled = fill_batch(batch, size=self.facts.max_batch)
         try:
-            pixels = torch.from_numpy(np.require(batch, requirements="W"))  # torch refuses read-only memory
-            values = self._normalizer.normalize(pixels.to(self._device))
-            return name_outputs(self._module(values.to(self._dtype)))
+            pixels = torch.from_numpy(np.require(filled, requirements="W"))  # torch refuses read-only memory
+            values = self._normalizer.normalize(pixels.to(self._device)).to(self._dtype)
+            with self._autocast:
+                outputs = name_outputs(self._forward(values.contiguous() if self._is_graph else values))
         except FORWARD_ERRORS as exc:
             if is_out_of_memory(exc):
                 raise DeviceMemoryError(first_line(exc)) from exc
             if "CUDA error" in str(exc):
                 raise  # the device is unusable for this process from now on: no image is to blame
             raise EngineError(first_line(exc)) from exc
+        return {
+            name: drop_filling(output, count=len(batch), size=self.facts.max_batch) for name, output in outputs.items()
+        }
+
+
+def place_module(model: TorchModel, *, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """The module on a device; in channels-last memory unless it was captured in another."""
+    module = model.module.to(device, dtype)
+    if not model.is_graph:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+    return module
 
 
 def name_outputs(raw: Any) -> dict[str, Tensor]:
     """What a forward returned, as float32 tensors by name.
 
     A lone tensor is called ``output``, members of a tuple or list ``0``, ``1``, ...; entries of a mapping
-    that are no tensors are left out.
+    that are no tensors are left out. A list with one mapping for each image is stacked.
 
     Raises:
         EngineError: there is no tensor in it.
     """
     if isinstance(raw, Tensor):
         named = {"output": raw}
+    elif is_object_list(raw):
+        named = stack_objects(raw)
     elif isinstance(raw, Mapping):
         named = {str(key): value for key, value in raw.items() if isinstance(value, Tensor)}
     elif isinstance(raw, Sequence):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from inference_core import storage
 from inference_core.errors import ConfigError, MissingObjectError, ModelError, StorageError
-from inference_core.provenance import digest_of, sha256_hex
+from inference_core.models.weights import Weights, read_weights
+from inference_core.provenance import digest_of
 from inference_core.spec import ModelSpec
 from inference_core.validation import build_settings, parse_yaml
 
@@ -21,13 +22,13 @@ DIGEST_SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPackage:
-    """A package as read: the checked spec and the weights' bytes."""
+    """A package as read: the checked spec and the weights."""
 
     uri: str
     """The folder."""
     spec: ModelSpec
     weights_uri: str
-    weights: bytes = field(repr=False)
+    weights: Weights
     digest: str
     """64 hex digits over the spec and the weights; carried by every result."""
 
@@ -52,13 +53,14 @@ def load_package(uri: str) -> ModelPackage:
         data["classes"] = read_class_names(resolve(folder, data["classes"], key="classes"))
     spec = build_settings(ModelSpec, data, origin=spec_uri)
     weights_uri = resolve(folder, spec.weights, key="weights")
-    weights = read_weights(weights_uri, spec=spec)
+    weights = read_weights(weights_uri, weights_format=spec.format)
+    check_weights(weights, uri=weights_uri, spec=spec)
     return ModelPackage(
         uri=folder,
         spec=spec,
         weights_uri=weights_uri,
         weights=weights,
-        digest=model_digest(spec, weights_sha256=sha256_hex(weights)),
+        digest=model_digest(spec, weights_sha256=weights.sha256),
     )
 
 
@@ -80,19 +82,13 @@ def resolve(folder: str, path: str, *, key: str) -> str:
         ) from exc
 
 
-def read_weights(uri: str, *, spec: ModelSpec) -> bytes:
-    """The weights' bytes, checked against the spec's SHA-256 where it names one."""
-    try:
-        weights = storage.read_bytes(uri)
-    except MissingObjectError as exc:
-        raise ModelError(f"weights must exist, got {uri}; correct 'weights' in {SPEC_FILE} or add the file") from exc
-    actual = sha256_hex(weights)
-    if spec.weights_sha256 not in (None, actual):
+def check_weights(weights: Weights, *, uri: str, spec: ModelSpec) -> None:
+    """Raise ModelError where the spec names a SHA-256 and the weights have another."""
+    if spec.weights_sha256 not in (None, weights.sha256):
         raise ModelError(
-            f"weights_sha256 must be that of {uri}, which is {actual}, got {spec.weights_sha256}; "
+            f"weights_sha256 must be that of {uri}, which is {weights.sha256}, got {spec.weights_sha256}; "
             "restore the file or correct the digest"
         )
-    return weights
 
 
 def read_class_names(uri: str) -> list[str]:

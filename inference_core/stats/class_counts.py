@@ -1,4 +1,4 @@
-"""What each class got: images, pixels and mean score."""
+"""What each class got: images, objects, pixels and mean score."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ class ClassCounts:
     __pydantic_config__ = NO_EXTRA
 
     images: tuple[Count, ...]
-    """(K,) images that got the class: as the best one, or in at least one pixel."""
+    """(K,) images that got the class: as the best one, over its threshold, or in at least one box or pixel."""
+    objects: tuple[Count, ...]
+    """(K,) boxes of the class; 0 but for detection."""
     pixels: tuple[Count, ...]
-    """(K,) pixels of the class; 0 for classification."""
+    """(K,) pixels of the class; 0 but for segmentation."""
     score_totals: tuple[Count, ...]
     """(K,) sum over ``images`` of the class's score, times 2^32."""
 
     def __post_init__(self) -> None:
-        if not len(self.images) == len(self.pixels) == len(self.score_totals):
-            raise ValueError("images, pixels and score_totals must have one entry for each class")
+        if not len(self.images) == len(self.objects) == len(self.pixels) == len(self.score_totals):
+            raise ValueError("images, objects, pixels and score_totals must have one entry for each class")
 
     @classmethod
     def empty(cls, num_classes: int) -> ClassCounts:
         """Nothing seen of ``num_classes`` classes."""
         zeros = (0,) * num_classes
-        return cls(images=zeros, pixels=zeros, score_totals=zeros)
+        return cls(images=zeros, objects=zeros, pixels=zeros, score_totals=zeros)
 
     @classmethod
     def of(
         cls,
         class_ids: NDArray[np.int64],
         *,
+        objects: NDArray[np.int64],
         pixels: NDArray[np.int64],
         scores: NDArray[np.float64],
         num_classes: int,
@@ -48,7 +51,8 @@ class ClassCounts:
 
         Args:
             class_ids: (N,) in [0, num_classes).
-            pixels: (N,) pixels of the class in that image; zeros for classification.
+            objects: (N,) boxes of the class in that image; zeros but for detection.
+            pixels: (N,) pixels of the class in that image; zeros but for segmentation.
             scores: (N,) in [0, 1]; a score that is not finite counts as 0.
             num_classes: K.
 
@@ -61,6 +65,7 @@ class ClassCounts:
         fixed = np.rint(np.ldexp(np.clip(np.where(np.isfinite(scores), scores, 0.0), 0.0, 1.0), REAL_BITS))
         return cls(
             images=tuple(np.bincount(class_ids, minlength=num_classes).tolist()),
+            objects=_sum_by_class(objects, class_ids, num_classes),
             pixels=_sum_by_class(pixels, class_ids, num_classes),
             score_totals=_sum_by_class(fixed.astype(np.int64), class_ids, num_classes),
         )
@@ -69,6 +74,7 @@ class ClassCounts:
         """The counts of both, which must be of the same classes."""
         return ClassCounts(
             images=tuple(map(add, self.images, other.images)),
+            objects=tuple(map(add, self.objects, other.objects)),
             pixels=tuple(map(add, self.pixels, other.pixels)),
             score_totals=tuple(map(add, self.score_totals, other.score_totals)),
         )

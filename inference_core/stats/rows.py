@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ FACT_COLUMNS = ("image_id", "uri", "status", "size_bytes", "height", "width", "f
 """What every row tells of its input."""
 TASK_COLUMNS: dict[TaskName, tuple[str, ...]] = {
     "classification": ("class_id", "score", "entropy"),
+    "multilabel": ("class_ids", "scores", "score", "top_k"),
+    "detection": ("objects", "num_objects", "score"),
     "segmentation": ("classes", "score", "foreground_frac"),
+    "embedding": (),
 }
 """What the rows of a task tell of the answer; read only where ``status`` is ok."""
 TIME_COLUMNS = tuple(f"{stage}_ms" for stage in STAGES)
@@ -63,18 +67,83 @@ def integers_of(column: Any, *, name: str) -> NDArray[np.int64]:
     return np.asarray(column.cast(pa.int64()), dtype=np.int64)
 
 
-def finds_of(ok: pa.Table, *, task: TaskName) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Class id, pixels and score of every find of a class in an image that has an answer.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Finds:
+    """Classes that were found in images: N pairs of an image and a class that it shows."""
 
-    Returns:
-        (N,) class ids, (N,) pixels (above 0; 0 for classification), (N,) scores.
-    """
-    if task == "classification":
-        class_ids = integers_of(ok["class_id"], name="class_id")
-        return class_ids, np.zeros_like(class_ids), reals_of(ok["score"])
-    finds = pc.list_flatten(ok["classes"])
+    class_ids: NDArray[np.int64]
+    """(N,)"""
+    objects: NDArray[np.int64]
+    """(N,) boxes of the class in the image; 0 but for detection."""
+    pixels: NDArray[np.int64]
+    """(N,) pixels of the class in the image, above 0; 0 but for segmentation."""
+    scores: NDArray[np.float64]
+    """(N,) of the class in the image; for detection, that of the best box."""
+
+
+def finds_of(ok: pa.Table, *, task: TaskName) -> Finds:
+    """Every find of a class in an image that has an answer."""
+    match task:
+        case "classification":
+            return finds_without_size(integers_of(ok["class_id"], name="class_id"), reals_of(ok["score"]))
+        case "multilabel":
+            class_ids, scores = pc.list_flatten(ok["class_ids"]), pc.list_flatten(ok["scores"])
+            return finds_without_size(integers_of(class_ids, name="class_ids"), reals_of(scores))
+        case "detection":
+            return finds_of_objects(ok["objects"])
+        case "segmentation":
+            return finds_of_pixels(ok["classes"])
+        case "embedding":
+            return finds_without_size(np.empty(0, np.int64), np.empty(0))
+
+
+def finds_without_size(class_ids: NDArray[np.int64], scores: NDArray[np.float64]) -> Finds:
+    """Finds that are neither boxes nor pixels."""
+    zeros = np.zeros_like(class_ids)
+    return Finds(class_ids=class_ids, objects=zeros, pixels=zeros, scores=scores)
+
+
+def finds_of_objects(column: Any) -> Finds:
+    """The boxes of a class in an image together, with the best one's score."""
+    objects = pc.list_flatten(column)
+    images = np.asarray(pc.list_parent_indices(column), np.int64)
+    class_ids = integers_of(pc.struct_field(objects, "class_id"), name="objects.class_id")
+    scores = reals_of(pc.struct_field(objects, "score"))
+    pairs, position, counts = np.unique(
+        np.stack([images, class_ids], axis=-1), axis=0, return_inverse=True, return_counts=True
+    )  # (N, 2)
+    best = np.full(len(pairs), -np.inf)
+    np.maximum.at(best, position.ravel(), scores)
+    return Finds(class_ids=pairs[:, 1], objects=counts.astype(np.int64), pixels=np.zeros_like(pairs[:, 1]), scores=best)
+
+
+def finds_of_pixels(column: Any) -> Finds:
+    """The classes that have pixels in an image."""
+    finds = pc.list_flatten(column)
     class_ids, pixels = (
         integers_of(pc.struct_field(finds, name), name=f"classes.{name}") for name in ("class_id", "pixels")
     )
     present = pixels > 0
-    return class_ids[present], pixels[present], reals_of(pc.struct_field(finds, "score"))[present]
+    scores = reals_of(pc.struct_field(finds, "score"))[present]
+    return Finds(
+        class_ids=class_ids[present], objects=np.zeros_like(pixels[present]), pixels=pixels[present], scores=scores
+    )
+
+
+def best_classes_of(rows: pa.Table, *, task: TaskName) -> list[int]:
+    """The best class of each row that has a score; -1 for segmentation, whose images show many."""
+    match task:
+        case "classification":
+            return [int(class_id) for class_id in integers_of(rows["class_id"], name="class_id")]
+        case "multilabel":
+            return first_class_ids(rows["top_k"])
+        case "detection":
+            return first_class_ids(rows["objects"])
+        case _:
+            return [-1] * rows.num_rows
+
+
+def first_class_ids(column: Any) -> list[int]:
+    """The class id of the first entry of each list, none of which is empty."""
+    class_ids: list[int] = pc.struct_field(pc.list_element(column, 0), "class_id").to_pylist()
+    return class_ids

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,19 +21,27 @@ from inference_core.stats.histogram import UnitHistogram
 from inference_core.stats.json_record import NO_EXTRA, Count, Text, json_from_record, record_from_json
 from inference_core.stats.moments import Moments
 from inference_core.stats.review import ReviewQueue
-from inference_core.stats.rows import TASK_COLUMNS, finds_of, reals_of, select_columns, select_ok, texts_of
+from inference_core.stats.rows import (
+    TASK_COLUMNS,
+    best_classes_of,
+    finds_of,
+    reals_of,
+    select_columns,
+    select_ok,
+    texts_of,
+)
 from inference_core.stats.sketch import QuantileSketch
 from inference_core.stats.tally import merge_tallies, tally_of
 from inference_core.stats.timings import STAGES, Timings
 from inference_core.status import STATUSES
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the JSON form."""
 
 SHARES = {"score": "score", "entropy": "entropy", "coverage": "foreground_frac"}
 """Quantities in [0, 1] and their columns; a task without the column leaves the quantity empty."""
-SIZES = ("height", "width", "size_bytes")
-"""Whole quantities, named as their columns."""
+SIZES = ("height", "width", "size_bytes", "num_objects")
+"""Whole quantities, named as their columns; likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +68,7 @@ class Summary:
     classes: ClassCounts
     """Images, pixels and score by class, of rows with status ok, as all that follows."""
     moments: Mapping[str, Moments]
-    """Of score, entropy, coverage, height, width and size_bytes."""
+    """Of score, entropy, coverage, height, width, size_bytes and num_objects."""
     histograms: Mapping[str, UnitHistogram]
     """Of score, entropy and coverage."""
     score_sketch: QuantileSketch
@@ -114,16 +123,12 @@ class Summary:
         """
         rows = select_columns(table, task=task)
         ok = select_ok(rows)
-        class_ids, pixels, scores = finds_of(ok, task=task)
+        finds = finds_of(ok, task=task)
         shares = {name: reals_of(ok[column]) for name, column in SHARES.items() if column in TASK_COLUMNS[task]}
-        sizes = {name: reals_of(ok[name]) for name in SIZES}
+        if task == "detection":
+            shares["score"] = reals_of(pc.drop_null(ok["score"]))  # an image without objects has none
+        sizes = {name: reals_of(ok[name]) for name in SIZES if name in rows.column_names}
         empty = cls.empty(task=task, class_names=class_names)
-        review = ReviewQueue.of(
-            shares["score"],
-            image_ids=texts_of(ok["image_id"]),
-            uris=texts_of(ok["uri"]),
-            class_ids=class_ids.tolist() if task == "classification" else [-1] * ok.num_rows,
-        )
         return replace(
             empty,
             num_rows=rows.num_rows,
@@ -132,15 +137,21 @@ class Summary:
             total_pixels=_total_pixels(ok),
             formats=tally_of(rows["format"]),
             decoders=tally_of(rows["decoder"]),
-            classes=ClassCounts.of(class_ids, pixels=pixels, scores=scores, num_classes=len(class_names)),
+            classes=ClassCounts.of(
+                finds.class_ids,
+                objects=finds.objects,
+                pixels=finds.pixels,
+                scores=finds.scores,
+                num_classes=len(class_names),
+            ),
             moments={
                 **empty.moments,
                 **{name: Moments.of(values, fraction_bits=REAL_BITS) for name, values in shares.items()},
                 **{name: Moments.of(values, fraction_bits=0) for name, values in sizes.items()},
             },
             histograms={**empty.histograms, **{name: UnitHistogram.of(values) for name, values in shares.items()}},
-            score_sketch=QuantileSketch.of(shares["score"]),
-            review=review,
+            score_sketch=QuantileSketch.of(shares.get("score", np.empty(0))),
+            review=_review_of(ok, task=task),
             timings=Timings.of({stage: reals_of(rows[f"{stage}_ms"]) for stage in STAGES}),
         )
 
@@ -197,6 +208,19 @@ class Summary:
 def equal_but_timings(a: Summary, b: Summary) -> bool:
     """Whether two summaries say the same of images and model, however long it took."""
     return a.without_timings() == b.without_timings()
+
+
+def _review_of(ok: pa.Table, *, task: TaskName) -> ReviewQueue:
+    """The images with the lowest scores; an embedding and an image without objects have none."""
+    if "score" not in TASK_COLUMNS[task]:
+        return ReviewQueue.empty()
+    scored = ok.filter(pc.field("score").is_valid())
+    return ReviewQueue.of(
+        reals_of(scored["score"]),
+        image_ids=texts_of(scored["image_id"]),
+        uris=texts_of(scored["uri"]),
+        class_ids=best_classes_of(scored, task=task),
+    )
 
 
 def _total_pixels(ok: pa.Table) -> int:

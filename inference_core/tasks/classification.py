@@ -46,8 +46,10 @@ class ClassificationTask:
             raise ModelError(
                 f"a classification model must give (B, K) scores, got {list(logits.shape)}; set output.name, or task"
             )
-        check_num_classes(logits.shape[1], classes=self._spec.classes, shape=tuple(logits.shape))
-        scores = activate(logits, spec=self._spec.output, temperature=self._spec.calibration.temperature)  # (B, K)
+        skipped = self._spec.output.skip_classes
+        check_num_classes(logits.shape[1] - skipped, classes=self._spec.classes, shape=tuple(logits.shape))
+        scores = activate(logits, spec=self._spec.output, temperature=self._spec.calibration.temperature)
+        logits, scores = logits[:, skipped:], scores[:, skipped:]  # (B, K)
         # By logits, which still differ where scores round to 1; stable, so that equal ones come by class id everywhere.
         order = xp.argsort(logits, axis=1, descending=True, stable=True)[:, : self._top_k]
         return {

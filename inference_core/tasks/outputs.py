@@ -12,15 +12,25 @@ from inference_core.errors import ModelError
 from inference_core.spec import OutputSpec
 
 
+def name_output(outputs: Mapping[str, Array], *, name: str | None) -> str:
+    """The name of the output that is read: ``name``, or the first.
+
+    Raises:
+        ModelError: there is no such output.
+    """
+    name = next(iter(outputs)) if name is None else name
+    if name not in outputs:
+        raise ModelError(f"output.name must be one of {', '.join(outputs)}, got {name!r}; correct model.yaml")
+    return name
+
+
 def pick_output(outputs: Mapping[str, Array], *, name: str | None) -> Array:
     """The output called ``name``, or the first.
 
     Raises:
         ModelError: there is no such output, or it holds no floating-point scores.
     """
-    name = next(iter(outputs)) if name is None else name
-    if name not in outputs:
-        raise ModelError(f"output.name must be one of {', '.join(outputs)}, got {name!r}; correct model.yaml")
+    name = name_output(outputs, name=name)
     output = outputs[name]
     if not array_namespace(output).isdtype(output.dtype, "real floating"):
         raise ModelError(

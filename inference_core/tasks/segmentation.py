@@ -18,11 +18,13 @@ from inference_core.postprocess import apply_steps, apply_threshold
 from inference_core.prepare import blend_tiles, map_to_image
 from inference_core.records import Placement, Result, Segmentation, Uint8Array
 from inference_core.spec import ModelSpec
+from inference_core.tasks.class_ids import CERTAIN, is_class_ids, read_class_ids
 from inference_core.tasks.outputs import (
     activate,
     all_finite,
     best_of,
     check_num_classes,
+    name_output,
     pick_output,
     sigmoid,
     to_uint8,
@@ -44,7 +46,7 @@ BACKGROUND = 0
 
 
 class SegmentationTask:
-    """Reads (B, K, h, w) scores; one plane per class, or a single foreground plane for two classes.
+    """Reads (B, K, h, w) scores, one plane per class or a single foreground plane for two classes; or class ids.
 
     Args:
         spec: ``output.threshold`` decides two classes, the largest score decides more.
@@ -71,6 +73,9 @@ class SegmentationTask:
         ``class_scores`` (B, K, h, w) where seams are blended or scores are resized.
         """
         spec = self._spec
+        output = outputs[name_output(outputs, name=spec.output.name)]
+        if is_class_ids(output):
+            return self._reduce_class_ids(output, tile_hw=tile_hw)
         logits = read_planes(pick_output(outputs, name=spec.output.name), layout=spec.output.layout)
         if tuple(logits.shape[-2:]) != tile_hw:
             logits = upsample(logits, size_hw=tile_hw)
@@ -90,6 +95,20 @@ class SegmentationTask:
             "score_map": to_uint8(best),
             "finite": all_finite(best),
         }
+
+    def _reduce_class_ids(self, output: Array, *, tile_hw: tuple[int, int]) -> dict[str, Array]:
+        """The planes of a model that decides itself; every score is 1."""
+        xp = array_namespace(output)
+        if self._keeps_scores:
+            raise ModelError(
+                "input.fit tile and output.resize_from scores need a model that gives scores, got class ids; correct "
+                "model.yaml, or export the model without argmax"
+            )
+        class_ids = read_class_ids(output, num_classes=self._num_classes, size_hw=tile_hw)
+        finite = xp.ones(len(output), dtype=xp.bool, device=class_ids.device)
+        if self._spec.is_binary:
+            return {"foreground": class_ids * CERTAIN, "finite": finite}
+        return {"class_map": class_ids, "score_map": xp.full_like(class_ids, CERTAIN), "finite": finite}
 
     def _foreground_plane(self, logits: Array) -> tuple[Array, bool]:
         """(B, h, w) of the foreground from one or two planes, and whether they are logits or scores already."""

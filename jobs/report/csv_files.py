@@ -17,7 +17,7 @@ Cell = str | int | float | None
 
 def per_class_csv(summary: Summary) -> bytes:
     """All classes by class id."""
-    names = ("class_id", "label", "images", "images_frac", "pixels", "pixels_frac", "score_mean")
+    names = ("class_id", "label", "images", "images_frac", "objects", "pixels", "pixels_frac", "score_mean")
     return write_csv(names, ([getattr(row, name) for name in names] for row in class_rows(summary)))
 
 

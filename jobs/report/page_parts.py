@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 
+from inference_core.spec import TaskName
 from inference_core.stats.histogram import NUM_BINS, UnitHistogram
 from inference_core.stats.summary import Summary
 from inference_core.status import Status
@@ -31,6 +33,10 @@ STATUS_WORDS: dict[Status, str] = {
 }
 
 
+SIZE_OF_CLASS: dict[TaskName, str] = {"segmentation": "pixels", "detection": "objects"}
+"""What tells large classes from small ones."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassBar:
     """A class and the length of its bar."""
@@ -41,9 +47,9 @@ class ClassBar:
 
 
 def class_bars(summary: Summary) -> list[ClassBar]:
-    """The largest classes, at most 30: by pixels where there are pixels, by images elsewhere. None without images."""
-    by_pixels = summary.task == "segmentation"
-    sized = [(row.pixels if by_pixels else row.images, row) for row in class_rows(summary) if row.images]
+    """The largest classes, at most 30: by pixels, by objects, or by images where there are neither."""
+    size_of = attrgetter(SIZE_OF_CLASS.get(summary.task, "images"))
+    sized = [(size_of(row), row) for row in class_rows(summary) if row.images]
     sized.sort(key=lambda pair: (-pair[0], pair[1].class_id))
     return [ClassBar(row=row, length_frac=size / sized[0][0]) for size, row in sized[:MAX_CLASSES_SHOWN]]
 

@@ -17,7 +17,7 @@ from jobs.report.class_table import class_rows, label_of
 from jobs.report.facts import RunFacts
 from jobs.report.stage_table import stage_rows
 
-SCHEMA = 1
+SCHEMA = 2
 QUANTILES = {"p01": 0.01, "p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "p99": 0.99}
 
 

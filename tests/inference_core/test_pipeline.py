@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from inference_core.engines.torch_engine import TorchEngine
 from inference_core.errors import ConfigError, ModelError
 from inference_core.models.package import ModelPackage, load_package
+from inference_core.models.torch_module import TorchModel
 from inference_core.pipeline import (
     CPU_BATCH_SIZE,
     CUDA_BATCH_SIZE,
@@ -201,7 +202,7 @@ def class_ids_graph() -> bytes:
             id="softmax-of-one-plane",
         ),
         pytest.param(
-            package_of(class_ids_graph(), {"task": "segmentation"}),
+            package_of(class_ids_graph(), {"task": "classification"}),
             r"output ids must be floating-point scores, got int64\[1, 8, 8\]; set output.name .* or export the model",
             id="class-ids",
         ),
@@ -223,7 +224,7 @@ class OneAtATime(nn.Module):
 
 def test_a_model_that_takes_one_image_at_a_time_works() -> None:
     package = package_of(b"")
-    engine = TorchEngine(OneAtATime(), input_spec(), device="cpu", precision="fp32", num_threads=0)
+    engine = TorchEngine(TorchModel(module=OneAtATime()), input_spec(), device="cpu", precision="fp32", num_threads=0)
     runner = Runner(engine, build_task(package.spec), batch_size=4)
     check_runner(package, runner)
     preparer = build_preparer(package)

@@ -13,6 +13,7 @@ from inference_core.engines.protocol import Array, Engine, EngineFacts
 from inference_core.engines.torch_engine import TorchEngine
 from inference_core.errors import DeviceMemoryError, EngineError, ModelError
 from inference_core.images import Limits
+from inference_core.models.torch_module import TorchModel
 from inference_core.preparer import Preparer
 from inference_core.records import PreparedItem, RawItem, Uint8Array
 from inference_core.runner import Runner
@@ -144,7 +145,7 @@ def test_items_of_one_shape_share_a_batch_and_order_is_kept() -> None:
 def test_the_size_of_a_batch_changes_no_answer(batch_size: int, device: str) -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 3, 3), nn.AdaptiveAvgPool2d(1)).eval()
-    engine = TorchEngine(module, input_spec(), device=device, precision="fp32", num_threads=0)
+    engine = TorchEngine(TorchModel(module=module), input_spec(), device=device, precision="fp32", num_threads=0)
     task = build_task(model_spec())
     items = prepared(images(10))
     expected = runner_of(engine, batch_size=10, task=task).infer(items)
@@ -193,7 +194,9 @@ class Blank(nn.Module):
 def test_an_output_that_is_not_finite_is_a_row(device: str) -> None:
     sources = images(5)
     sources[3] = np.zeros((8, 8, 3), np.uint8)
-    engine = TorchEngine(Blank().eval(), input_spec(), device=device, precision="fp32", num_threads=0)
+    engine = TorchEngine(
+        TorchModel(module=Blank().eval()), input_spec(), device=device, precision="fp32", num_threads=0
+    )
     items = runner_of(engine, batch_size=5, task=build_task(model_spec())).infer(prepared(sources))
     assert statuses(items) == ["ok", "ok", "ok", "infer_error", "ok"]
     assert items[3].error == "the model's output is not finite; check the weights, or use a higher precision"
@@ -267,7 +270,7 @@ class Averages(nn.Module):
 
 
 def test_an_output_without_a_batch_axis_is_the_models_fault() -> None:
-    engine = TorchEngine(Averages(), input_spec(), device="cpu", precision="fp32", num_threads=0)
+    engine = TorchEngine(TorchModel(module=Averages()), input_spec(), device="cpu", precision="fp32", num_threads=0)
     runner = runner_of(engine, batch_size=4)
     with pytest.raises(ModelError, match="must give one output for each image of a batch, got 1 for 3; export it with"):
         runner.infer(prepared(images(3)))

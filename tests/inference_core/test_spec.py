@@ -46,9 +46,9 @@ def test_the_defaults_are_the_documented_ones() -> None:
         pytest.param({"name": None}, "name: is required and missing; set it", id="no-name"),
         pytest.param({"name": ""}, "name: must have at least 1 character, got ''", id="empty-name"),
         pytest.param({"name": "a b"}, r"name: must match pattern .*, got 'a b'", id="name-with-space"),
-        pytest.param({"task": "detect"}, "task: must be 'classification' or 'segmentation', got 'detect'", id="task"),
+        pytest.param({"task": "detect"}, "task: must be 'classification', .* or 'embedding', got 'detect'", id="task"),
         pytest.param(
-            {"format": "pth"}, "format: must be 'state_dict', 'torchscript' or 'onnx', got 'pth'", id="format"
+            {"format": "pth"}, "format: must be 'state_dict', 'torchscript', .* or 'keras', got 'pth'", id="format"
         ),
         pytest.param({"clases": 1}, "clases: is not a known key; did you mean 'classes'", id="unknown-key"),
         pytest.param({"classes": []}, "classes must name at least one class, got none", id="no-classes"),

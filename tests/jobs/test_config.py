@@ -61,6 +61,7 @@ def test_a_wrong_setting_is_refused(changes: dict[str, Any], message: str) -> No
         pytest.param({"limits": {"max_pixels": 7}}, False, id="limits"),
         pytest.param({"results": {"masks": "none"}}, False, id="results"),
         pytest.param({"execution": {"precision": "fp32"}}, False, id="precision"),
+        pytest.param({"execution": {"engine": "openvino"}}, False, id="engine"),
         pytest.param({"execution": {"batch_size": 3}}, False, id="batch-size"),
     ],
 )

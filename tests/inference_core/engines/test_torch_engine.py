@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from inference_core.engines.normalize import ArrayNormalizer
 from inference_core.engines.torch_engine import TorchEngine, first_line, name_outputs
 from inference_core.errors import DeviceMemoryError, EngineError
+from inference_core.models.torch_module import TorchModel
 from inference_core.records import Uint8Array
 from tests.specs import input_spec
 
@@ -56,7 +57,9 @@ def scripted(module: nn.Module) -> nn.Module:
 def engine_of(
     module: nn.Module, options: dict[str, Any] | None = None, *, device: str = "cpu", precision: Any = "fp32"
 ) -> TorchEngine:
-    return TorchEngine(module.eval(), input_spec(options), device=device, precision=precision, num_threads=0)
+    return TorchEngine(
+        TorchModel(module=module.eval()), input_spec(options), device=device, precision=precision, num_threads=0
+    )
 
 
 def pixels(count: int) -> Uint8Array:

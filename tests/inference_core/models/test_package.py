@@ -28,7 +28,7 @@ def test_a_package_is_read_from_its_folder_or_its_file(tmp_path: Path, suffix: s
     package = load_package(f"{write(tmp_path / 'tiny')}{suffix}")
     assert package.uri == f"file://{tmp_path}/tiny"
     assert package.weights_uri == f"file://{tmp_path}/tiny/tiny.onnx"
-    assert package.weights == WEIGHTS
+    assert package.weights.data == WEIGHTS
     assert package.spec == model_spec()
     assert "some weights" not in repr(package)
 
@@ -62,7 +62,7 @@ def test_weights_of_another_digest(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=f"weights_sha256 must be that of .*, which is {sha256_hex(WEIGHTS)}, got 000"):
         load_package(str(tmp_path))
     write(tmp_path, {"weights_sha256": sha256_hex(WEIGHTS)})
-    assert load_package(str(tmp_path)).weights == WEIGHTS
+    assert load_package(str(tmp_path)).weights.data == WEIGHTS
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_where_weights_may_lie(tmp_path: Path, place: str) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "w.onnx").write_bytes(WEIGHTS)
     write(tmp_path, {"weights": place.format(folder=tmp_path)})
-    assert load_package(str(tmp_path)).weights == WEIGHTS
+    assert load_package(str(tmp_path)).weights.data == WEIGHTS
 
 
 @pytest.mark.parametrize("place", ["", "../w.onnx", "a//b", "a/./b"])

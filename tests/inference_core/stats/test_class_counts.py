@@ -14,6 +14,7 @@ finds = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2**40), st.floats(0
 def counts_of(rows: list[tuple[int, int, float]]) -> ClassCounts:
     return ClassCounts.of(
         np.array([class_id for class_id, _, _ in rows], dtype=np.int64),
+        objects=np.array([pixels % 7 for _, pixels, _ in rows], dtype=np.int64),
         pixels=np.array([pixels for _, pixels, _ in rows], dtype=np.int64),
         scores=np.array([score for _, _, score in rows], dtype=np.float64),
         num_classes=4,
@@ -34,6 +35,7 @@ def test_sums_agree_with_pandas() -> None:
     by_class = frame.groupby("class_id")
     assert counts.images == tuple(by_class.size())
     assert counts.pixels == tuple(by_class.pixels.sum())
+    assert counts.objects == tuple((frame.pixels % 7).groupby(frame.class_id).sum())
     means = [counts.score_mean(class_id) for class_id in range(4)]
     assert means == pytest.approx(by_class.score.mean().tolist(), abs=1e-9)  # scores are rounded to 2^-32
 
@@ -65,4 +67,4 @@ def test_a_class_that_the_model_does_not_have_is_refused(class_id: int) -> None:
 
 def test_lists_of_unequal_length_are_refused() -> None:
     with pytest.raises(ValueError, match="one entry for each class"):
-        ClassCounts(images=(1,), pixels=(1,), score_totals=())
+        ClassCounts(images=(1,), objects=(1,), pixels=(1,), score_totals=())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,9 @@ NAMES = ("cat", "dog", "<script>")
 FIND = pa.struct(
     {"class_id": pa.int32(), "label": pa.string(), "pixels": pa.int64(), "frac": pa.float32(), "score": pa.float32()}
 )
+TOP = pa.struct({"class_id": pa.int32(), "label": pa.string(), "score": pa.float32()})
+CORNERS = ("x_min", "y_min", "x_max", "y_max")
+OBJECT = pa.struct([*TOP, *(pa.field(name, pa.float32()) for name in CORNERS)])
 SCHEMA = pa.schema(
     {
         "image_id": pa.string(),
@@ -38,9 +41,14 @@ SCHEMA = pa.schema(
         "entropy": pa.float32(),
         "classes": pa.list_(FIND),
         "foreground_frac": pa.float32(),
+        "class_ids": pa.list_(pa.int32()),
+        "scores": pa.list_(pa.float32()),
+        "top_k": pa.list_(TOP),
+        "objects": pa.list_(OBJECT),
+        "num_objects": pa.int32(),
     }
 )
-TASKS: tuple[TaskName, ...] = ("classification", "segmentation")
+TASKS: tuple[TaskName, ...] = get_args(TaskName)
 
 shares = st.floats(0, 1, width=32)
 times = st.floats(0, 1000, width=32)
@@ -60,11 +68,18 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     row |= {f"{stage}_ms": draw(times) for stage in ("fetch", "prepare", "infer", "finish")}
     if row["status"] != "ok":
         return row
+    found = [{"class_id": class_id, "score": score} for class_id, _, score in draw(finds)]
+    shown = dict.fromkeys(entry["class_id"] for entry in found)
     return row | {
+        "class_ids": list(shown),
+        "scores": [draw(shares) for _ in shown],
+        "top_k": [{"class_id": draw(st.integers(0, 2)), "score": 0.5}],
+        "objects": found,
+        "num_objects": len(found),
         "height": draw(st.integers(1, 10**5)),
         "width": draw(st.integers(1, 10**5)),
         "class_id": draw(st.integers(0, 2)),
-        "score": draw(shares | st.just(math.nan)),
+        "score": draw(shares | st.just(math.nan)) if found else None,
         "entropy": draw(shares),
         "foreground_frac": draw(shares),
         "classes": [
@@ -117,10 +132,47 @@ def test_one_segmented_image() -> None:
     assert summary.review.entries[0].class_id == -1
 
 
+def test_one_image_of_several_labels() -> None:
+    shown = {"class_ids": [2, 0], "scores": [0.75, 0.5], "top_k": [{"class_id": 2, "score": 0.75}], "score": 0.75}
+    summary = fold(row(**shown), "multilabel")
+    assert (summary.classes.images, summary.classes.objects) == ((1, 0, 1), (0, 0, 0))
+    assert (summary.classes.score_mean(0), summary.classes.score_mean(1)) == (0.5, None)
+    assert summary.review.entries[0].class_id == 2
+    assert summary.moments["entropy"].count == 0
+
+
+def test_an_image_that_shows_no_class_has_a_score_all_the_same() -> None:
+    shown = {"class_ids": [], "scores": [], "top_k": [{"class_id": 1, "score": 0.125}], "score": 0.125}
+    summary = fold(row(**shown), "multilabel")
+    assert not any(summary.classes.images)
+    assert (summary.moments["score"].mean, summary.review.entries[0].class_id) == (0.125, 1)
+
+
+def test_images_with_and_without_objects() -> None:
+    objects = [{"class_id": k, "score": score} for k, score in ((1, 0.75), (2, 0.5), (1, 0.25))]
+    found = row(objects=objects, num_objects=3, score=0.75)
+    summary = fold(pa.concat_tables([found, row(objects=[], num_objects=0, score=None), found]), "detection")
+    assert (summary.classes.images, summary.classes.objects) == ((0, 2, 2), (0, 4, 2))
+    assert summary.classes.score_mean(1) == 0.75  # of the best object in each image
+    objects_per_image = summary.moments["num_objects"]
+    assert (objects_per_image.mean, objects_per_image.minimum, objects_per_image.maximum) == (2, 0, 3)
+    assert (summary.moments["score"].count, summary.moments["score"].num_not_finite) == (2, 0)
+    assert [entry.class_id for entry in summary.review.entries] == [1, 1]
+
+
+def test_embeddings_have_neither_classes_nor_scores() -> None:
+    summary = Summary.of(row(), task="embedding", class_names=())
+    assert (summary.num_rows, summary.moments["score"].count, summary.review.entries) == (1, 0, ())
+    assert summary.moments["height"].mean == 2
+    assert Summary.from_json(summary.to_json()) == summary
+
+
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("status", STATUSES[1:])
 def test_a_failed_image_counts_by_status_and_nowhere_else(task: TaskName, status: str) -> None:
-    nothing = dict.fromkeys(["height", "width", "class_id", "score", "entropy", "classes", "foreground_frac"])
+    nothing = dict.fromkeys(
+        ["height", "width", "class_id", "score", "entropy", "classes", "foreground_frac", "objects", "class_ids"]
+    )
     summary = fold(row(status=status, **nothing), task)
     assert summary.status == {**dict.fromkeys(STATUSES, 0), status: 1}
     assert (summary.total_bytes, summary.total_pixels) == (100, 0)
@@ -243,7 +295,7 @@ def test_summaries_of_different_models_do_not_merge(task: TaskName, names: tuple
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param({"schema": 2}, "summary.schema must be 1, got 2", id="schema"),
+        pytest.param({"schema": 1}, "summary.schema must be 2, got 1", id="schema"),
         pytest.param({"num_rows": 2}, "status must sum to 2 rows, got 1", id="sum"),
         pytest.param({"class_names": ["cat"]}, "classes must have 1 entries, got 3", id="classes"),
         pytest.param({"task": "poetry"}, "summary.task: ", id="task"),
@@ -259,6 +311,6 @@ def test_a_damaged_record_is_refused(change: dict[str, Any], message: str) -> No
 
 def test_what_is_no_record_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"summary\.schema must be 1, got None; read it with the version that wrote it"
+        ValueError, match=r"summary\.schema must be 2, got None; read it with the version that wrote it"
     ):
         Summary.from_json([])

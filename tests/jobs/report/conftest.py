@@ -24,6 +24,11 @@ SCHEMA = pa.schema(
         **dict.fromkeys(("score", "entropy", "foreground_frac"), pa.float32()),
         **dict.fromkeys(("fetch_ms", "prepare_ms", "infer_ms", "finish_ms"), pa.float32()),
         "classes": pa.list_(FIND),
+        "objects": pa.list_(FIND),
+        "num_objects": pa.int32(),
+        "class_ids": pa.list_(pa.int32()),
+        "scores": pa.list_(pa.float32()),
+        "top_k": pa.list_(FIND),
     }
 )
 
@@ -51,6 +56,11 @@ def ok_row(image_id: str, class_id: int, score: float, *, infer_ms: float = 2.0)
             {"class_id": class_id, "label": NAMES[class_id], "pixels": 150, "score": score},
             {"class_id": other, "label": NAMES[other], "pixels": 50, "score": 0.5},
         ],
+        "objects": [{"class_id": class_id, "score": score}, {"class_id": class_id, "score": 0.125}],
+        "num_objects": 2,
+        "class_ids": [class_id],
+        "scores": [score],
+        "top_k": [{"class_id": class_id, "score": score}],
     }
 
 
@@ -79,6 +89,21 @@ def classified() -> Summary:
 @pytest.fixture
 def segmented() -> Summary:
     return fold(ROWS, "segmentation")
+
+
+@pytest.fixture
+def labelled() -> Summary:
+    return fold(ROWS, "multilabel")
+
+
+@pytest.fixture
+def detected() -> Summary:
+    return fold([*ROWS, ok_row("none.jpg", 0, 0.5) | {"objects": [], "num_objects": 0, "score": None}], "detection")
+
+
+@pytest.fixture
+def embedded() -> Summary:
+    return Summary.of(pa.Table.from_pylist(ROWS, schema=SCHEMA), task="embedding", class_names=())
 
 
 @pytest.fixture

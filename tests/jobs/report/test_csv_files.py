@@ -18,10 +18,18 @@ def read(content: bytes) -> list[list[str]]:
 
 def test_per_class_lists_every_class(classified: Summary) -> None:
     assert read(per_class_csv(classified)) == [
-        ["class_id", "label", "images", "images_frac", "pixels", "pixels_frac", "score_mean"],
-        ["0", "cat", "2", "0.666666667", "0", "0", "0.625"],
-        ["1", "<script>alert(1)</script>", "1", "0.333333333", "0", "0", "0.25"],
-        ["2", "dog", "0", "0", "0", "0", ""],
+        ["class_id", "label", "images", "images_frac", "objects", "pixels", "pixels_frac", "score_mean"],
+        ["0", "cat", "2", "0.666666667", "0", "0", "0", "0.625"],
+        ["1", "<script>alert(1)</script>", "1", "0.333333333", "0", "0", "0", "0.25"],
+        ["2", "dog", "0", "0", "0", "0", "0", ""],
+    ]
+
+
+def test_per_class_counts_objects(detected: Summary) -> None:
+    assert [row[2:5] for row in read(per_class_csv(detected))[1:]] == [
+        ["2", "0.5", "4"],
+        ["1", "0.25", "2"],
+        ["0", "0", "0"],
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from inference_core.stats.summary import Summary
 from jobs.report.facts import ErrorRow, RunFacts
 from jobs.report.page import config_lines, report_html
+from tests.jobs.report.conftest import fold, ok_row
 
 VOID = {"meta", "rect", "link", "img", "br"}
 
@@ -51,7 +52,7 @@ def page_of(summary: Summary, facts: RunFacts, errors: list[ErrorRow]) -> Page:
     return Page(report_html(summary, facts=facts, errors=errors))
 
 
-@pytest.mark.parametrize("task", ["classified", "segmented", "nothing"])
+@pytest.mark.parametrize("task", ["classified", "segmented", "labelled", "detected", "embedded", "nothing"])
 def test_the_page_asks_nothing_of_the_network_and_runs_no_script(
     task: str, request: pytest.FixtureRequest, facts: RunFacts, errors: list[ErrorRow]
 ) -> None:
@@ -62,6 +63,32 @@ def test_the_page_asks_nothing_of_the_network_and_runs_no_script(
     assert "url(" not in "".join(page.texts)
     assert "@import" not in "".join(page.texts)
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'; img-src data:") in page.attributes
+
+
+@pytest.mark.parametrize(
+    ("task", "shown"),
+    [
+        pytest.param("classified", "2 of 3 classes were predicted.", id="classification"),
+        pytest.param("labelled", "2 of 3 classes reach their threshold.", id="multilabel"),
+        pytest.param("labelled", "Score Image Best class", id="multilabel-review"),
+        pytest.param("detected", "Class Objects Images Of all Score", id="detection"),
+        pytest.param("detected", "Objects in an image: 0 to 2, 1.5 on average.", id="detection-objects"),
+        pytest.param("detected", "Score: mean over its images, of the best object in each.", id="detection-score"),
+        pytest.param("embedded", "An embedding has no classes.", id="embedding"),
+        pytest.param("embedded", "Look at these first An embedding has no score.", id="embedding-review"),
+    ],
+)
+def test_each_task_shows_what_it_has(
+    task: str, shown: str, request: pytest.FixtureRequest, facts: RunFacts, errors: list[ErrorRow]
+) -> None:
+    assert shown in page_of(request.getfixturevalue(task), facts, errors).text
+
+
+def test_a_run_that_finds_nothing_says_so(facts: RunFacts) -> None:
+    empty = {"objects": [], "num_objects": 0, "score": None, "class_ids": [], "scores": []}
+    row = ok_row("a.jpg", 0, 0.5) | empty
+    assert "No object was found." in page_of(fold([row], "detection"), facts, []).text
+    assert "No class reaches its threshold." in page_of(fold([row | {"score": 0.1}], "multilabel"), facts, []).text
 
 
 def test_names_from_outside_are_text_and_nothing_else(

@@ -32,9 +32,13 @@ def test_classes_of_segmentation_are_ordered_by_pixels(segmented: Summary) -> No
     assert bars[2].length_frac == pytest.approx(50 / 300)
 
 
+def test_classes_of_detection_are_ordered_by_objects(detected: Summary) -> None:
+    assert [(bar.row.objects, bar.length_frac) for bar in class_bars(detected)] == [(4, 1.0), (2, 0.5)]
+
+
 def test_at_most_thirty_classes_are_shown_and_ties_go_to_the_lower_id() -> None:
     empty = Summary.empty(task="classification", class_names=[str(k) for k in range(40)])
-    counts = ClassCounts(images=(1,) * 40, pixels=(0,) * 40, score_totals=(0,) * 40)
+    counts = ClassCounts(images=(1,) * 40, objects=(0,) * 40, pixels=(0,) * 40, score_totals=(0,) * 40)
     summary = Summary(**{name: getattr(empty, name) for name in empty.__slots__} | {"classes": counts})
     assert [bar.row.class_id for bar in class_bars(summary)] == list(range(30))
 
