@@ -11,10 +11,9 @@ import pyarrow as pa
 from array_api_compat import array_namespace
 
 from inference_core.engines.protocol import Array
-from inference_core.errors import ModelError
 from inference_core.records import Classification, Placement, Result
 from inference_core.spec import ModelSpec
-from inference_core.tasks.outputs import activate, all_finite, check_num_classes, pick_output
+from inference_core.tasks.outputs import activate, all_finite, check_num_classes, pick_scores
 from inference_core.tasks.protocol import RawOutput
 
 TOP_K_TYPE = pa.list_(pa.struct([("class_id", pa.int32()), ("label", pa.string()), ("score", pa.float32())]))
@@ -38,14 +37,8 @@ class ClassificationTask:
     @np.errstate(over="ignore", invalid="ignore")
     def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
         """Keep the top classes: ``class_ids`` (B, k) int32, ``scores`` (B, k), ``entropy`` and ``finite`` (B,)."""
-        logits = pick_output(outputs, name=self._spec.output.name)
+        logits = pick_scores(outputs, name=self._spec.output.name, model="a classification model")
         xp = array_namespace(logits)
-        if logits.ndim > 2 and math.prod(logits.shape[2:]) == 1:
-            logits = xp.reshape(logits, tuple(logits.shape[:2]))
-        if logits.ndim != 2:
-            raise ModelError(
-                f"a classification model must give (B, K) scores, got {list(logits.shape)}; set output.name, or task"
-            )
         skipped = self._spec.output.skip_classes
         check_num_classes(logits.shape[1] - skipped, classes=self._spec.classes, shape=tuple(logits.shape))
         scores = activate(logits, spec=self._spec.output, temperature=self._spec.calibration.temperature)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,11 +10,10 @@ import pyarrow as pa
 from array_api_compat import array_namespace
 
 from inference_core.engines.protocol import Array
-from inference_core.errors import ModelError
 from inference_core.records import MultiLabel, Placement, Result
 from inference_core.spec import ModelSpec
 from inference_core.tasks.classification import TOP_K_TYPE
-from inference_core.tasks.outputs import activate, all_finite, check_num_classes, pick_output
+from inference_core.tasks.outputs import activate, all_finite, check_num_classes, pick_scores
 from inference_core.tasks.protocol import RawOutput
 
 
@@ -43,14 +41,8 @@ class MultiLabelTask:
     @np.errstate(over="ignore", invalid="ignore")
     def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
         """All classes, best first: ``class_ids`` (B, K) int32, ``scores`` (B, K) and ``finite`` (B,)."""
-        logits = pick_output(outputs, name=self._spec.output.name)
+        logits = pick_scores(outputs, name=self._spec.output.name, model="a multi-label model")
         xp = array_namespace(logits)
-        if logits.ndim > 2 and math.prod(logits.shape[2:]) == 1:
-            logits = xp.reshape(logits, tuple(logits.shape[:2]))
-        if logits.ndim != 2:
-            raise ModelError(
-                f"a multi-label model must give (B, K) scores, got {list(logits.shape)}; set output.name, or task"
-            )
         check_num_classes(logits.shape[1], classes=self._spec.classes, shape=tuple(logits.shape))
         scores = activate(logits, spec=self._spec.output, temperature=self._spec.calibration.temperature)  # (B, K)
         # By logits, which still differ where scores round to 1; stable, so that equal ones come by class id everywhere.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,25 @@ def pick_output(outputs: Mapping[str, Array], *, name: str | None) -> Array:
             f"set output.name to another of {', '.join(outputs)}, or export the model without argmax"
         )
     return output
+
+
+def pick_scores(outputs: Mapping[str, Array], *, name: str | None, model: str) -> Array:
+    """The output of one score per class, (B, K); trailing axes of size 1 are dropped.
+
+    Args:
+        outputs: the model's outputs by name.
+        name: which one, None for the first.
+        model: what the model is, for the message.
+
+    Raises:
+        ModelError: there is no such output, or it has another shape.
+    """
+    logits = pick_output(outputs, name=name)
+    if logits.ndim > 2 and math.prod(logits.shape[2:]) == 1:
+        logits = array_namespace(logits).reshape(logits, tuple(logits.shape[:2]))
+    if logits.ndim != 2:
+        raise ModelError(f"{model} must give (B, K) scores, got {list(logits.shape)}; set output.name, or task")
+    return logits
 
 
 def check_num_classes(found: int, *, classes: tuple[str, ...], shape: tuple[int, ...]) -> None:
