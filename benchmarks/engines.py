@@ -27,7 +27,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from inference_core.engine_choice import disagreement, largest_difference
+from inference_core.agreement import disagreement, largest_difference
 from inference_core.engines.build import build_engine
 from inference_core.engines.choose import list_candidates
 from inference_core.engines.protocol import Engine

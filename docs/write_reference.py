@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from inference_core import detection_spec, spec
+from inference_core import detection_spec, input_spec, output_spec, spec
 from inference_core.spec import ModelSpec
 from jobs import config
 from jobs.config import JobConfig
@@ -147,7 +147,7 @@ def key_table(class_name: str, *, prefix: str) -> str:
 
 def settings_class(name: str) -> type[BaseModel]:
     """A settings class by its name."""
-    modules = (spec, detection_spec, config)
+    modules = (spec, input_spec, output_spec, detection_spec, config)
     found: type[BaseModel] = next(vars(module)[name] for module in modules if name in vars(module))
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_core.agreement import disagreement, largest_difference
 from inference_core.engines.build import build_engine, resolve_place
 from inference_core.engines.choose import EngineChoice, Measurement, choose, list_candidates
 from inference_core.engines.protocol import Engine, EngineName, Precision
@@ -18,7 +18,7 @@ from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, M
 from inference_core.finisher import Finisher
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_finisher
-from inference_core.records import Classification, Detection, MultiLabel, Prediction, PreparedItem, Segmentation
+from inference_core.records import Prediction, PreparedItem
 from inference_core.runner import Runner, to_numpy
 from inference_core.tasks.build import build_task
 
@@ -150,40 +150,3 @@ class Trial:
             runner.infer(self._items)
             times_s.append(time.perf_counter() - started)
         return len(self._items) / min(times_s)
-
-
-def largest_difference(expected: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> float | None:
-    """Largest absolute difference of outputs, paired in order, since engines name them differently.
-
-    Returns:
-        None where shapes differ or a difference is not finite.
-    """
-    pairs = list(zip(expected.values(), found.values(), strict=False))
-    if len(expected) != len(found) or any(one.shape != other.shape for one, other in pairs):
-        return None
-    with np.errstate(invalid="ignore", over="ignore"):
-        gaps = [np.abs(one.astype(np.float64) - other).max(initial=0.0) for one, other in pairs]
-    largest = max(gaps, default=0.0)
-    return float(largest) if np.isfinite(gaps).all() else None
-
-
-def disagreement(expected: Prediction, found: Prediction) -> float:
-    """How far two answers for one image differ in what they decide, from 0 to 1; scores do not count.
-
-    The label of a classification, the share of pixels of a mask, the share of labels or of objects by class that only
-    one of them has.
-    """
-    match expected.result, found.result:
-        case Classification() as one, Classification() as other:
-            return float(one.class_ids[0] != other.class_ids[0])
-        case Segmentation() as one, Segmentation() as other:
-            return float(np.mean(one.mask != other.mask))
-        case ((MultiLabel() | Detection() as one), (MultiLabel() | Detection() as other)):
-            return unshared_frac(Counter(one.class_ids.tolist()), Counter(other.class_ids.tolist()))
-    return float(expected.is_ok != found.is_ok)
-
-
-def unshared_frac(one: Counter[int], other: Counter[int]) -> float:
-    """Share of the members of two multisets that are not in both; 0 for two empty ones."""
-    together = (one | other).total()
-    return 1 - (one & other).total() / together if together else 0.0

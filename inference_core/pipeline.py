@@ -14,11 +14,11 @@ from inference_core.engines.build import build_engine, count_cuda_devices
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
 from inference_core.finisher import Finisher
 from inference_core.images import Limits
+from inference_core.input_spec import InputSpec
 from inference_core.models.package import ModelPackage
 from inference_core.prepare import plan_fit
 from inference_core.preparer import MAX_FIT_PIXELS, Preparer
 from inference_core.runner import Runner
-from inference_core.spec import InputSpec
 from inference_core.tasks.build import build_task
 
 CPU_BATCH_SIZE = 16

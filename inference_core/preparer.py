@@ -11,10 +11,10 @@ from PIL.Image import Image as PillowImage
 
 from inference_core.errors import FetchError, InputError, StorageError
 from inference_core.images import DecodePolicy, Limits, load_image
+from inference_core.input_spec import DecodeSpec, InputSpec
 from inference_core.prepare import apply_filters, apply_fit, check_fit_limit, plan_fit, to_gray
 from inference_core.provenance import sha256_hex
 from inference_core.records import DecodedImage, Prepared, PreparedItem, SourceFacts, StageMs
-from inference_core.spec import DecodeSpec, InputSpec
 
 PrepareSource = bytes | NDArray[np.generic] | PillowImage | InputError | StorageError
 """Encoded bytes, pixels, a Pillow image, or the error that fetching ended with."""

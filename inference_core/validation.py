@@ -131,3 +131,10 @@ def settings_classes(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for part in get_args(annotation) for found in settings_classes(part)]
+
+
+def single_item(entry: Any, rule: str) -> tuple[str, Any]:
+    """The only key and value of a mapping."""
+    if not isinstance(entry, dict) or len(entry) != 1:
+        raise ValueError(f"{rule} a mapping of one name to its value, got {entry!r}; correct it")
+    return next(iter(entry.items()))

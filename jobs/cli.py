@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from inference_core import storage
-from inference_core.cli import EXIT_DONE, EXIT_TOO_MANY_ERRORS
+from inference_core.commands.exit_codes import EXIT_DONE, EXIT_TOO_MANY_ERRORS
 from jobs.config import JobConfig
 from jobs.engine_lines import describe_choice
 from jobs.finalize import Outcome, finalize

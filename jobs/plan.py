@@ -15,8 +15,8 @@ from inference_core import storage
 from inference_core.engine_choice import EngineChoice
 from inference_core.errors import ConfigError, JobError, MissingObjectError
 from inference_core.models.package import ModelPackage
+from inference_core.output_spec import TaskName
 from inference_core.provenance import changed_keys, digest_of, sha256_hex
-from inference_core.spec import TaskName
 from inference_core.validation import Frozen, build_settings
 from jobs.config import JobConfig, identity_of
 from jobs.engine_sample import choose_job_engine

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from inference_core.input_spec import InputSpec
 from inference_core.models.package import ModelPackage, model_digest
 from inference_core.models.weights import Weights
-from inference_core.spec import InputSpec, ModelSpec
+from inference_core.spec import ModelSpec
 from inference_core.validation import build_settings
 
 PLAIN_INPUT: dict[str, Any] = {"fit": "stretch", "size_hw": [8, 8]}

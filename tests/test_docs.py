@@ -16,9 +16,10 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from inference_core import detection_spec, spec
+from inference_core import detection_spec, input_spec, output_spec, spec
 from inference_core.export.rows import COMMON_FIELDS, TIME_FIELDS
-from inference_core.spec import FIRST_OPTION, ModelSpec
+from inference_core.input_spec import FIRST_OPTION
+from inference_core.spec import ModelSpec
 from inference_core.status import STATUSES
 from inference_core.tasks.classification import ClassificationTask
 from inference_core.tasks.detection import DetectionTask
@@ -77,7 +78,7 @@ def keyed_classes() -> list[str]:
 
 def nested_classes(top: type[BaseModel]) -> Iterable[type[BaseModel]]:
     """A settings class and those of its schema."""
-    modules = {ModelSpec: (spec, detection_spec), JobConfig: (config,)}
+    modules = {ModelSpec: (spec, input_spec, output_spec, detection_spec), JobConfig: (config,)}
     names = [top.__name__, *top.model_json_schema().get("$defs", {})]
     return [next(vars(module)[name] for module in modules[top] if name in vars(module)) for name in names]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_core.input_spec import InputSpec
 from inference_core.records import FloatArray, Uint8Array
-from inference_core.spec import InputSpec
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,9 +12,9 @@ from inference_core.engines.memory_errors import is_out_of_memory
 from inference_core.engines.normalize import ArrayNormalizer, value_table
 from inference_core.engines.protocol import Array, EngineFacts, Precision
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
+from inference_core.input_spec import InputSpec
 from inference_core.models.graph_shape import check_input_shape
 from inference_core.records import Uint8Array
-from inference_core.spec import InputSpec
 
 ONLY_FATAL = 4
 """ONNX Runtime's log severity; graphs with initialisers among their inputs print hundreds of warnings."""

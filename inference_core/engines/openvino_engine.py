@@ -10,10 +10,10 @@ from inference_core.engines.memory_errors import is_out_of_memory
 from inference_core.engines.normalize import ArrayNormalizer
 from inference_core.engines.protocol import Array, EngineFacts, Precision
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
+from inference_core.input_spec import InputSpec
 from inference_core.models.graph_shape import check_input_shape
 from inference_core.models.weights import Weights
 from inference_core.records import Uint8Array
-from inference_core.spec import InputSpec
 
 HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's names of what a CPU computes in."""

@@ -16,9 +16,9 @@ from inference_core.engines.normalize import TensorNormalizer
 from inference_core.engines.object_lists import is_object_list, stack_objects
 from inference_core.engines.protocol import EngineFacts, Precision
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError
+from inference_core.input_spec import InputSpec
 from inference_core.models.torch_module import TorchModel
 from inference_core.records import Uint8Array
-from inference_core.spec import InputSpec
 
 FORWARD_ERRORS = (
     ArithmeticError,

@@ -9,10 +9,10 @@ import torch
 from torch.export import ExportedProgram
 
 from inference_core.errors import ModelError
+from inference_core.input_spec import InputSpec
 from inference_core.models.checkpoint import BROKEN_FILE
 from inference_core.models.graph_shape import check_input_shape
 from inference_core.models.weights import Weights
-from inference_core.spec import InputSpec
 
 FORMAT_ENTRY = "archive_format"
 """File of the archive that tells it from other archives of torch."""

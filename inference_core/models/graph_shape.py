@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inference_core.errors import ModelError
-from inference_core.spec import InputSpec
+from inference_core.input_spec import InputSpec
 
 REMEDIES = {"C": "input.color (or input.layout)", "H": "input.size_hw", "W": "input.size_hw"}
 

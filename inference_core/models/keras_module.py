@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from inference_core.errors import ConfigError, ModelError
+from inference_core.input_spec import InputSpec
 from inference_core.models.graph_shape import check_input_shape
 from inference_core.models.weights import Weights
-from inference_core.spec import InputSpec
 
 BACKEND = "torch"
 

@@ -13,7 +13,7 @@ from inference_core.prepare.color import check_channels, to_gray
 from inference_core.records import Uint8Array
 
 if TYPE_CHECKING:
-    from inference_core.spec import FilterSpec  # pydantic stays out of this package at run time
+    from inference_core.input_spec import FilterSpec  # pydantic stays out of this package at run time
 
 
 def apply_filters(pixels: Uint8Array, filters: Iterable[FilterSpec]) -> Uint8Array:

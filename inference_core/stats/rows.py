@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from inference_core.errors import ShapeError
-from inference_core.spec import TaskName
+from inference_core.output_spec import TaskName
 from inference_core.stats.timings import STAGES
 
 FACT_COLUMNS = ("image_id", "uri", "status", "size_bytes", "height", "width", "format", "decoder")

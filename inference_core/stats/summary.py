@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inference_core.spec import TaskName
+from inference_core.output_spec import TaskName
 from inference_core.stats.class_counts import ClassCounts
 from inference_core.stats.fixed_point import REAL_BITS
 from inference_core.stats.histogram import UnitHistogram

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from inference_core.spec import ModelSpec, TaskName
+from inference_core.output_spec import TaskName
+from inference_core.spec import ModelSpec
 from inference_core.tasks.classification import ClassificationTask
 from inference_core.tasks.detection import DetectionTask
 from inference_core.tasks.embedding import EmbeddingTask

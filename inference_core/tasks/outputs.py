@@ -10,7 +10,7 @@ from array_api_compat import array_namespace
 
 from inference_core.engines.protocol import Array
 from inference_core.errors import ModelError
-from inference_core.spec import OutputSpec
+from inference_core.output_spec import OutputSpec
 
 
 def name_output(outputs: Mapping[str, Array], *, name: str | None) -> str:

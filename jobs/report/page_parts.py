@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from inference_core.spec import TaskName
+from inference_core.output_spec import TaskName
 from inference_core.stats.histogram import NUM_BINS, UnitHistogram
 from inference_core.stats.summary import Summary
 from inference_core.status import Status

@@ -10,7 +10,8 @@ import pytest
 import typer
 from PIL import Image
 
-from inference_core.cli import build_app, file_names, run_app
+from inference_core.cli import build_app, run_app
+from inference_core.commands.predict import file_names
 from inference_core.errors import ConfigError, JobError
 from tests.drawn_images import png_bytes
 from tests.tiny_models import tiny_classifier, tiny_segmenter

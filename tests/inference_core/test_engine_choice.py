@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from inference_core import engine_choice
-from inference_core.engine_choice import Trial, choose_engine, disagreement, largest_difference, unshared_frac
+from inference_core.agreement import disagreement, largest_difference, unshared_frac
+from inference_core.engine_choice import Trial, choose_engine
 from inference_core.errors import ConfigError
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_preparer

@@ -8,17 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_core.errors import ConfigError
-from inference_core.prepare.resize import check_resampler
-from inference_core.spec import (
+from inference_core.input_spec import (
     ClaheFilter,
     GammaFilter,
     GrayFilter,
     Interpolation,
-    ModelSpec,
-    PostprocessSpec,
     Resampler,
     StretchMinmaxFilter,
 )
+from inference_core.prepare.resize import check_resampler
+from inference_core.spec import ModelSpec, PostprocessSpec
 from inference_core.validation import build_settings
 from tests.specs import PLAIN_INPUT, input_spec, merged, model_spec, spec_data
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from inference_core.engines.normalize import ArrayNormalizer, TensorNormalizer, channel_order, value_table
+from inference_core.input_spec import InputSpec
 from inference_core.records import Uint8Array
-from inference_core.spec import InputSpec
 from tests.specs import input_spec
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}

@@ -9,9 +9,9 @@ from PIL import Image
 from skimage import exposure
 
 from inference_core.errors import ConfigError
+from inference_core.input_spec import ClaheFilter, GammaFilter, GrayFilter, StretchMinmaxFilter
 from inference_core.prepare.filters import adjust_gamma, apply_filters, equalize_adaptive, make_gray, stretch_minmax
 from inference_core.records import Uint8Array
-from inference_core.spec import ClaheFilter, GammaFilter, GrayFilter, StretchMinmaxFilter
 
 
 def noise(height: int, width: int, channels: int, *, low: int = 0, high: int = 256) -> Uint8Array:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from inference_core.input_spec import ClaheFilter, GammaFilter, StretchMinmaxFilter
 from inference_core.prepare import apply_filters, apply_fit, blend_tiles, map_to_image, plan_fit, to_gray
 from inference_core.records import Uint8Array
-from inference_core.spec import ClaheFilter, GammaFilter, StretchMinmaxFilter
 
 FILTERS = (StretchMinmaxFilter(), ClaheFilter(clip_limit=2.0, grid=(8, 8)), GammaFilter(gamma=1.2))
 DRIVE_SHORT_PX = 543

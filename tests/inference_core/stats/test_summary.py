@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_core.errors import ShapeError
-from inference_core.spec import TaskName
+from inference_core.output_spec import TaskName
 from inference_core.stats.summary import Summary, equal_but_timings
 from inference_core.status import STATUSES
 

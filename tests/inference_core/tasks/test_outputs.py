@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from inference_core.errors import ModelError
-from inference_core.spec import OutputSpec
+from inference_core.output_spec import OutputSpec
 from inference_core.tasks.outputs import (
     activate,
     all_finite,

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from inference_core.spec import TaskName
+from inference_core.output_spec import TaskName
 from inference_core.stats.summary import Summary
 from jobs.report.facts import ErrorRow, RunFacts
 

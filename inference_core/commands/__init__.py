@@ -1,0 +1,1 @@
+"""The core's subcommands of ``millrace``, one file each."""

@@ -1,0 +1,1 @@
+"""A package in another format, accepted only where it answers as the original does."""

@@ -1,0 +1,1 @@
+"""A faster or smaller package, with what it costs in answers."""
