@@ -59,14 +59,22 @@ def mobilenet_package(folder: Path, assets: Path, *, kind: str = "onnx") -> Path
     return write_package(folder, spec)
 
 
-def camvid_package(folder: Path, assets: Path) -> Path:
+def weights_facts(assets: Path, name: str, *, kind: str, architecture: dict[str, Any]) -> dict[str, Any]:
+    """Format and weights of a segmentation model that is there as ``onnx`` and as the state dict ``pth``."""
+    path = str(assets / "models" / "segmentation" / f"{name}.{kind}")
+    if kind == "onnx":
+        return {"format": "onnx", "weights": path}
+    return {"format": "state_dict", "weights": path, "architecture": architecture}
+
+
+def camvid_package(folder: Path, assets: Path, *, kind: str = "onnx") -> Path:
     """ESPNet on CamVid: BGR, 12 classes, sizes that are multiples of 8."""
+    architecture = {"import": "tests.espnet:build_espnet", "options": {"num_classes": 12}}
     mean, std = (110.331, 108.409, 105.033), (72.126, 72.691, 69.904)
     spec = {
         "name": "espnet-camvid",
         "task": "segmentation",
-        "format": "onnx",
-        "weights": str(assets / "models" / "segmentation" / "espnet_p2_q8_camvid.onnx"),
+        **weights_facts(assets, "espnet_p2_q8_camvid", kind=kind, architecture=architecture),
         "classes": (assets / "camvid" / "classes.txt").read_text().split(),
         "input": {
             "fit": "native",
@@ -80,13 +88,13 @@ def camvid_package(folder: Path, assets: Path) -> Path:
     return write_package(folder, spec)
 
 
-def retina_package(folder: Path, assets: Path) -> Path:
+def retina_package(folder: Path, assets: Path, *, kind: str = "onnx") -> Path:
     """Retina vessels: gray, contrast filters, tiles with blended seams."""
+    architecture = {"import": "tests.retina_unet:build_retina_unet"}
     spec = {
         "name": "retina-unet",
         "task": "segmentation",
-        "format": "onnx",
-        "weights": str(assets / "models" / "segmentation" / "retina_unet_drive.onnx"),
+        **weights_facts(assets, "retina_unet_drive", kind=kind, architecture=architecture),
         "classes": ["background", "vessel"],
         "input": {
             "fit": "tile",

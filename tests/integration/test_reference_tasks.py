@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
-from sklearn.metrics import average_precision_score
 
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
 from inference_core.predictor import Predictor
-from inference_core.records import Detection, MultiLabel, Prediction
+from inference_core.records import Detection
 from inference_core.tasks.boxes import pairwise_iou
 from jobs.attempts import AttemptRecord, note_attempt
 from jobs.config import JobConfig
 from jobs.finalize import finalize
 from jobs.settings import read_settings
 from jobs.stages import CommitShards, InferShards, PrepareShards
-from tests.detection_packages import coco_classes, fastestdet_package, multilabel_package, ultraface_package
+from tests.detection_packages import coco_classes, fastestdet_package, ultraface_package
+from tests.integration.reference_table import detections_of, measure_boxes
 from tests.jobs.local_run import plan_job, read_rows, run_shards, shard_table, worker_settings
 
 pytestmark = pytest.mark.assets
@@ -36,20 +31,12 @@ def coco_photographs(assets: Path) -> list[Path]:
     return sorted((assets / "coco_val" / "images").glob("*.jpg"))
 
 
-def detections_of(package: Path, images: list[Path]) -> list[tuple[Prediction, Detection]]:
-    found = []
-    for prediction in Predictor.load(package, device="cpu").predict_batch(images):
-        assert isinstance(prediction.result, Detection), prediction.error
-        found.append((prediction, prediction.result))
-    return found
-
-
 def test_fastestdet_finds_the_reference_boxes(tmp_path: Path, assets: Path) -> None:
     images = coco_photographs(assets)
     package = fastestdet_package(tmp_path, assets, threshold=0.3, clip_boxes=False)
     expected = json.loads((assets / "expected" / "fastestdet_coco.boxes.json").read_text())["boxes"]
     num_boxes = 0
-    for prediction, result in detections_of(package, images):
+    for prediction, result in detections_of(Predictor.load(package, device="cpu"), images):
         rows = sorted(expected[Path(prediction.source.image_id).name], key=lambda row: -row[4])
         assert result.class_ids.tolist() == [row[5] for row in rows]
         # The reference has three decimals of a pixel and five of a score.
@@ -59,83 +46,10 @@ def test_fastestdet_finds_the_reference_boxes(tmp_path: Path, assets: Path) -> N
     assert num_boxes == 343
 
 
-@pytest.mark.parametrize(
-    ("clips", "expected"),
-    [
-        pytest.param(False, (0.217, 0.448, 0.1995), id="as-the-reference"),
-        pytest.param(True, (0.243, 0.450, 0.213), id="clipped-to-the-image"),  # as are the labelled boxes
-    ],
-)
-def test_fastestdet_reaches_the_reference_precision(
-    tmp_path: Path, assets: Path, clips: bool, expected: tuple[float, float, float]
-) -> None:
-    package = fastestdet_package(tmp_path, assets, threshold=0.001, clip_boxes=clips)
-    precision = coco_precision(detections_of(package, coco_photographs(assets)), assets)
-    assert precision == pytest.approx(expected, abs=0.005)
-
-
-def coco_precision(found: list[tuple[Prediction, Detection]], assets: Path) -> list[float]:
-    """AP, AP at an overlap of 0.5 and at 0.75, by pycocotools."""
-    truth: dict[str, Any] = {"info": {}, "images": [], "annotations": []}
-    truth["categories"] = [{"id": index, "name": name} for index, name in enumerate(coco_classes(assets))]
-    results = []
-    for image_id, (prediction, result) in enumerate(found):
-        height, width = prediction.source.image_hw
-        truth["images"].append({"id": image_id, "height": height, "width": width})
-        labels = assets / "coco_val" / "boxes" / f"{Path(prediction.source.image_id).stem}.txt"
-        for line in labels.read_text().splitlines():
-            class_id, cx, cy, w, h = map(float, line.split())
-            box = [(cx - w / 2) * width, (cy - h / 2) * height, w * width, h * height]
-            truth["annotations"].append(
-                {
-                    "id": len(truth["annotations"]) + 1,
-                    "image_id": image_id,
-                    "category_id": int(class_id),
-                    "bbox": box,
-                    "area": box[2] * box[3],
-                    "iscrowd": 0,
-                }
-            )
-        for (x_min, y_min, x_max, y_max), score, class_id in zip(
-            result.boxes_xyxy.tolist(), result.scores.tolist(), result.class_ids.tolist(), strict=True
-        ):
-            box = [x_min, y_min, x_max - x_min, y_max - y_min]
-            results.append({"image_id": image_id, "category_id": class_id, "bbox": box, "score": score})
-    with redirect_stdout(StringIO()):
-        coco = COCO()
-        coco.dataset = truth
-        coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return [float(value) for value in evaluation.stats[:3]]
-
-
-def test_multilabel_reaches_the_reference_precision(tmp_path: Path, assets: Path) -> None:
-    with (assets / "coco_val" / "multilabel.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    classes = coco_classes(assets)
-    truth = np.array([[int(row[name]) for name in classes] for row in rows])
-    images = [assets / "coco_val" / "images" / row["file"] for row in rows]
-    scores = np.zeros(truth.shape)
-    for line, prediction in zip(
-        scores, Predictor.load(multilabel_package(tmp_path, assets), device="cpu").predict_batch(images), strict=True
-    ):
-        assert isinstance(prediction.result, MultiLabel)
-        line[prediction.result.top_class_ids] = prediction.result.top_scores
-    occurs = truth.any(axis=0)
-    assert occurs.sum() == 41
-    precision = average_precision_score(truth[:, occurs], scores[:, occurs], average="macro")
-    assert precision == pytest.approx(0.771, abs=0.005)
-    assert average_precision_score(truth, scores, average="micro") == pytest.approx(0.7221, abs=0.005)
-
-
-@pytest.mark.parametrize(("name", "count"), [("13", 2), ("22", 2), ("23", 3), ("3", 5), ("9", 8)])
-def test_ultraface_finds_the_faces(tmp_path: Path, assets: Path, name: str, count: int) -> None:
-    ((_, result),) = detections_of(ultraface_package(tmp_path, assets), [assets / "faces" / f"{name}.jpg"])
-    assert len(result.scores) == count
-    assert set(result.labels) == {"face"}
+def test_boxes_that_are_clipped_fit_the_labelled_ones_better(tmp_path: Path, assets: Path) -> None:
+    package = fastestdet_package(tmp_path, assets, threshold=0.001)
+    precision = measure_boxes(Predictor.load(package, device="cpu"), assets)
+    assert precision == pytest.approx((0.243, 0.450, 0.213), abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +93,7 @@ def test_rows_and_report_of_a_job_are_those_of_a_predictor_in_both_layouts(tmp_p
     rows = read_rows(tmp_path / "split")
     assert rows == read_rows(tmp_path / "whole")
     assert [row["status"] for row in rows] == ["ok"] * 7 + ["unsupported"]
-    predicted = detections_of(tmp_path / "package", photographs)
+    predicted = detections_of(Predictor.load(tmp_path / "package", device="cpu"), photographs)
     for row, (prediction, result) in zip(rows, predicted, strict=False):
         assert row["image_id"] == Path(prediction.source.image_id).name
         assert row["num_objects"] == len(row["objects"]) == len(result.scores)
