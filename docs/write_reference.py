@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from inference_core import detection_spec, input_spec, output_spec, spec
+from inference_core import detection_spec, hook_spec, input_spec, output_spec, spec
 from inference_core.spec import ModelSpec
 from jobs import config
 from jobs.config import JobConfig
@@ -30,11 +30,11 @@ MEANINGS = {
     "ModelSpec.task": "What the model answers.",
     "ModelSpec.format": "How the weights are stored.",
     "ModelSpec.weights_sha256": "Digest of the weights, checked when the package is read.",
-    "ModelSpec.architecture": "With `state_dict`, and only there: the module that the weights belong to.",
+    "ModelSpec.architecture": "With `state_dict`, `lightning` and `timm`, and only there: the module that the weights belong to.",
     "ModelSpec.input": "How pixels become the model's input.",
     "ModelSpec.output": "How the model's raw output is read.",
     "ModelSpec.calibration": "Adjusts confidence without changing the order of classes.",
-    "ModelSpec.postprocess": "Segmentation: steps on the mask in the image's own pixels, in order.",
+    "ModelSpec.postprocess": "Steps on the answer in the image's own pixels, in order: on masks, or hooks.",
     "ArchitectureSpec.options": "Keyword arguments of the factory.",
     "InputSpec.fit": "How an image of any size gets the input's size.",
     "InputSpec.interpolation": "Of the resize.",
@@ -147,7 +147,7 @@ def key_table(class_name: str, *, prefix: str) -> str:
 
 def settings_class(name: str) -> type[BaseModel]:
     """A settings class by its name."""
-    modules = (spec, input_spec, output_spec, detection_spec, config)
+    modules = (spec, input_spec, output_spec, detection_spec, hook_spec, config)
     found: type[BaseModel] = next(vars(module)[name] for module in modules if name in vars(module))
     return found
 

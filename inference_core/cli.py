@@ -10,7 +10,12 @@ import typer
 
 from inference_core.commands.check import check_model
 from inference_core.commands.exit_codes import EXIT_DONE, EXIT_INTERRUPTED
+from inference_core.commands.export import export_model
+from inference_core.commands.import_model import import_model_command
+from inference_core.commands.optimise import optimise_model
 from inference_core.commands.predict import predict
+from inference_core.commands.seal import seal_model
+from inference_core.commands.verify import verify_model
 from inference_core.errors import MillraceError
 
 COMMANDS_GROUP = "millrace.commands"
@@ -28,6 +33,11 @@ def build_app() -> typer.Typer:
     )
     models = typer.Typer(no_args_is_help=True, help="Make, look at and prove model packages.")
     models.command("check")(check_model)
+    models.command("export")(export_model)
+    models.command("import")(import_model_command)
+    models.command("optimise")(optimise_model)
+    models.command("seal")(seal_model)
+    models.command("verify")(verify_model)
     app.command("predict")(predict)
     app.add_typer(models, name="models")
     for entry in sorted(entry_points(group=COMMANDS_GROUP), key=lambda found: found.name):

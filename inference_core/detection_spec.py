@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from inference_core.hook_spec import HookSpec
 from inference_core.validation import Frozen
 
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -25,8 +26,14 @@ class YoloxDecoder(Frozen):
     """Of objectness and class scores; ``none`` where the graph applies it."""
 
 
+def check_prototypes(layout: str, *, masks: bool) -> None:
+    """Raise ValueError where an option of prototypes is set and there are none."""
+    if layout != "BCHW" and not masks:
+        raise ValueError("prototype_layout must go with masks, which have prototypes; remove it, or set masks: true")
+
+
 class Yolov5Decoder(Frozen):
-    """(B, N, 5 + K): centre, size, objectness, class scores."""
+    """(B, N, 5 + K): centre, size, objectness, class scores; with masks (B, N, 5 + K + P) and P prototypes."""
 
     name: Literal["yolov5"] = "yolov5"
     """Chooses this decoder."""
@@ -36,10 +43,21 @@ class Yolov5Decoder(Frozen):
     """Of centre and size: input pixels, or shares of the input."""
     activation: Literal["sigmoid", "none"] = "none"
     """Of objectness and class scores; ``none`` where the graph applies it."""
+    masks: bool = False
+    """Whether each row ends in one coefficient for each of the ``prototypes``, maps that together give masks."""
+    prototype_layout: Literal["BCHW", "BHWC"] = "BCHW"
+    """With ``masks``: order of the axes of ``prototypes``."""
+
+    @model_validator(mode="after")
+    def _check_prototypes(self) -> Self:
+        check_prototypes(self.prototype_layout, masks=self.masks)
+        return self
 
 
 class Yolov8Decoder(Frozen):
-    """(B, 4 + K, N): centre, size, class scores; no objectness. YOLOv8, v9, v11 and their kin."""
+    """(B, 4 + K, N): centre, size, class scores; no objectness. YOLOv8, v9, v11 and their kin; with masks (B, 4 + K +
+    P, N) and P prototypes.
+    """
 
     name: Literal["yolov8"] = "yolov8"
     """Chooses this decoder."""
@@ -49,6 +67,15 @@ class Yolov8Decoder(Frozen):
     """Of centre and size: input pixels, or shares of the input."""
     activation: Literal["sigmoid", "none"] = "none"
     """Of the class scores; ``none`` where the graph applies it."""
+    masks: bool = False
+    """Whether each row ends in one coefficient for each of the ``prototypes``, maps that together give masks."""
+    prototype_layout: Literal["BCHW", "BHWC"] = "BCHW"
+    """With ``masks``: order of the axes of ``prototypes``."""
+
+    @model_validator(mode="after")
+    def _check_prototypes(self) -> Self:
+        check_prototypes(self.prototype_layout, masks=self.masks)
+        return self
 
 
 class FastestdetDecoder(Frozen):
@@ -104,6 +131,8 @@ class TorchvisionDecoder(Frozen):
     """Chooses this decoder."""
     first_label: Annotated[int, Field(ge=0)] = 1
     """The label of the first of ``classes``; smaller ones are background and left out."""
+    masks: bool = False
+    """Whether the model gives ``masks`` (B, N, 1, h, w), too: scores of pixels over the whole input."""
 
 
 class DetrDecoder(Frozen):
@@ -115,21 +144,56 @@ class DetrDecoder(Frozen):
     """Turns logits into scores."""
     no_object: Literal["last", "first", "none"] = "last"
     """Which logit stands for no object."""
+    masks: bool = False
+    """Whether the model gives ``pred_masks`` (B, N, h, w), too: logits of pixels over the whole input."""
+
+
+class Mask2formerDecoder(Frozen):
+    """``class_queries_logits`` (B, N, K) and ``masks_queries_logits`` (B, N, h, w): a set of masks; a box is what its
+    mask fills.
+    """
+
+    name: Literal["mask2former"] = "mask2former"
+    """Chooses this decoder."""
+    no_object: Literal["last", "first", "none"] = "last"
+    """Which class logit stands for no object."""
 
 
 DecoderSpec = Annotated[
-    YoloxDecoder | Yolov5Decoder | Yolov8Decoder | FastestdetDecoder | SsdDecoder | TorchvisionDecoder | DetrDecoder,
+    YoloxDecoder
+    | Yolov5Decoder
+    | Yolov8Decoder
+    | FastestdetDecoder
+    | SsdDecoder
+    | TorchvisionDecoder
+    | DetrDecoder
+    | Mask2formerDecoder
+    | HookSpec,
     Field(discriminator="name"),
 ]
 """How raw outputs become boxes with a class and a score."""
 
 
-ROLES_OF_DECODER: dict[str, tuple[str, ...]] = {
-    "ssd": ("scores", "boxes"),
-    "torchvision": ("boxes", "labels", "scores"),
-    "detr": ("logits", "pred_boxes"),
-}
-"""Decoders that read several outputs, and what they call them; the others read one."""
+def roles_of(decoder: DecoderSpec) -> tuple[str, ...]:
+    """What a decoder that reads several outputs calls them; nothing for one that reads a single output."""
+    match decoder:
+        case SsdDecoder():
+            return ("scores", "boxes")
+        case TorchvisionDecoder():
+            return ("boxes", "labels", "scores", *("masks",) * decoder.masks)
+        case DetrDecoder():
+            return ("logits", "pred_boxes", *("pred_masks",) * decoder.masks)
+        case Mask2formerDecoder():
+            return ("class_queries_logits", "masks_queries_logits")
+        case Yolov5Decoder() | Yolov8Decoder():
+            return ("output", "prototypes") if decoder.masks else ()
+        case _:
+            return ()
+
+
+def gives_masks(decoder: DecoderSpec | None) -> bool:
+    """Whether boxes come with instance masks."""
+    return isinstance(decoder, Mask2formerDecoder) or getattr(decoder, "masks", False)
 
 
 class NmsSpec(Frozen):

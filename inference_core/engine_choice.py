@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.agreement import disagreement, largest_difference
-from inference_core.engines.build import build_engine, resolve_place
-from inference_core.engines.choose import EngineChoice, Measurement, choose, list_candidates
-from inference_core.engines.protocol import Engine, EngineName, Precision
+from inference_core.agreement import largest_difference
+from inference_core.contender import Contender, flips_frac, shorten_sample, stays_finite
+from inference_core.engines.build import build_engine, resolve_place, resolve_precision
+from inference_core.engines.choose import (
+    EngineChoice,
+    Measurement,
+    PrecisionGuard,
+    choose,
+    judge_precision,
+    list_candidates,
+)
+from inference_core.engines.protocol import EngineName, Precision
+from inference_core.engines.table import FIXED_PRECISION, resolve_engine
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
-from inference_core.finisher import Finisher
 from inference_core.models.package import ModelPackage
-from inference_core.pipeline import build_finisher
+from inference_core.pipeline import default_batch_size
 from inference_core.records import Prediction, PreparedItem
-from inference_core.runner import Runner, to_numpy
-from inference_core.tasks.build import build_task
 
-__all__ = ["EngineChoice", "Measurement", "choose_engine"]  # the records too: jobs enter no engine module
+# The records too: jobs enter no engine module.
+__all__ = ["EngineChoice", "Measurement", "PrecisionGuard", "choose_engine", "guard_precision", "lower_precision"]
 
 MIN_TIMED_S = 0.3
 """Each candidate runs the sample again until so much time has passed."""
 MAX_ROUND_S = 2.0
 """Of a larger sample only so many images are used as the reference runs in this time, and one batch at least."""
+MAX_COMPARED = 8
+"""Images whose raw outputs are compared value by value; the answers of all are compared."""
 
 
 def choose_engine(
@@ -36,8 +44,9 @@ def choose_engine(
     *,
     device: str = "auto",
     precision: str = "auto",
-    batch_size: int,
+    batch_size: int | None = None,
     num_threads: int = 1,
+    guard: PrecisionGuard = "fall_back",
 ) -> EngineChoice:
     """The fastest engine and precision whose answers are those of the format's own engine in fp32.
 
@@ -46,8 +55,9 @@ def choose_engine(
         items: prepared images of the kind that will be run; failed ones are left out.
         device: auto, cpu or cuda:N.
         precision: auto, or the only one to try beside the reference.
-        batch_size: images per forward.
+        batch_size: images per forward; None chooses by device.
         num_threads: CPU threads of one forward.
+        guard: what becomes of one whose answers differ.
 
     Raises:
         ConfigError: no item can be run, or the format's own engine cannot be had.
@@ -61,13 +71,65 @@ def choose_engine(
             "must be named where no image of the sample can be read; set it, or correct input", key="engine"
         )
     place = resolve_place(package, device=device, engine="default")
-    trial = Trial(package, usable, device=place, batch_size=batch_size, num_threads=num_threads)
+    size = batch_size or default_batch_size(place)
+    trial = Trial(package, usable, device=place, batch_size=size, num_threads=num_threads)
     candidates = list_candidates(package.spec.format, device=place, precision=precision)
     if not candidates:
         build_engine(package, device=place, precision="fp32", num_threads=num_threads)  # its error names the extra
     reference, *others = candidates
     table = [trial.measure_reference(*reference), *(trial.measure(*other) for other in others)]
-    return choose(tuple(table))
+    return choose(tuple(table), guard=guard)
+
+
+def guard_precision(
+    package: ModelPackage,
+    items: Sequence[PreparedItem],
+    *,
+    engine: str = "default",
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    num_threads: int = 1,
+    guard: PrecisionGuard = "fall_back",
+) -> EngineChoice | None:
+    """Whether a precision lower than fp32 answers as fp32 does, and what to use.
+
+    Args:
+        package: as read.
+        items: prepared images of the kind that will be run; failed ones are left out.
+        engine: that will run them, or default.
+        device: auto, cpu or cuda:N.
+        precision: that is asked for.
+        batch_size: images per forward; None chooses by device.
+        num_threads: CPU threads of one forward.
+        guard: what becomes of a precision whose answers differ.
+
+    Returns:
+        The choice with both measurements; None where there is nothing to compare: no lower precision, no image, or
+        the guard is off.
+
+    Raises:
+        ConfigError: the device, the precision or the engine cannot be had.
+        ModelError: the model does not work in fp32.
+    """
+    lower = lower_precision(package, engine=engine, device=device, precision=precision)
+    usable = [item for item in items if item.prepared is not None]
+    if lower is None or not usable or guard == "off":
+        return None
+    place = resolve_place(package, device=device, engine=engine)
+    name = resolve_engine(engine, weights_format=package.spec.format, device=place)
+    size = batch_size or default_batch_size(place)
+    trial = Trial(package, usable, device=place, batch_size=size, num_threads=num_threads)
+    reference = trial.measure_reference(name, "fp32")
+    return judge_precision(reference, trial.measure(name, lower), guard=guard)
+
+
+def lower_precision(package: ModelPackage, *, engine: str, device: str, precision: str) -> Precision | None:
+    """What a run would compute in if that is lower than fp32; None for fp32 and for graphs that have their own."""
+    place = resolve_place(package, device=device, engine=engine)
+    name = resolve_engine(engine, weights_format=package.spec.format, device=place)
+    resolved = resolve_precision(precision, device=place)
+    return None if resolved == "fp32" or name in FIXED_PRECISION else resolved
 
 
 class Trial:
@@ -81,8 +143,7 @@ class Trial:
         self._device = device
         self._batch_size = batch_size
         self._num_threads = num_threads
-        self._finisher: Finisher = build_finisher(package)
-        self._outputs: Mapping[str, NDArray[Any]] = {}
+        self._outputs: Sequence[Mapping[str, NDArray[Any]]] = ()
         self._answers: Sequence[Prediction] = ()
 
     @property
@@ -93,9 +154,9 @@ class Trial:
     def measure_reference(self, engine: EngineName, precision: Precision) -> Measurement:
         """Time the engine that the others are compared with, and keep its answers."""
         built = self._build(engine, precision)
+        self._items = shorten_sample(built, self._items, max_s=MAX_ROUND_S, batch_size=self._batch_size)
+        self._answers = built.predict(self._items)
         self._outputs = self._raw_outputs(built)
-        self._shorten_sample(built)
-        self._answers = self._predict(built)
         return Measurement(engine=engine, precision=precision, images_per_s=self._rate(built))
 
     def measure(self, engine: EngineName, precision: Precision) -> Measurement:
@@ -103,50 +164,46 @@ class Trial:
         unmeasured = Measurement(engine=engine, precision=precision)
         try:
             built = self._build(engine, precision)
-            outputs, answers = self._raw_outputs(built), self._predict(built)
+            outputs, answers = self._raw_outputs(built), built.predict(self._items)
         except (ConfigError, DeviceMemoryError, EngineError, ModelError) as exc:
             return replace(unmeasured, refusal=str(exc))
         return replace(
             unmeasured,
             images_per_s=self._rate(built),
-            max_difference=largest_difference(self._outputs, outputs),
-            flips_frac=float(np.mean([disagreement(*pair) for pair in zip(self._answers, answers, strict=True)])),
-            is_finite=all(new.is_ok for old, new in zip(self._answers, answers, strict=True) if old.is_ok),
+            max_difference=largest_gap(self._outputs, outputs),
+            flips_frac=flips_frac(self._answers, answers),
+            is_finite=stays_finite(self._answers, answers),
         )
 
-    def _shorten_sample(self, engine: Engine) -> None:
-        """Keep what the reference runs in MAX_ROUND_S, told from its first batch."""
-        runner = self._runner(engine)
-        first = self._items[: self._batch_size]
-        started = time.perf_counter()
-        runner.infer(first)
-        num_batches = int(MAX_ROUND_S / (time.perf_counter() - started))
-        self._items = self._items[: max(num_batches, 1) * self._batch_size]
-
-    def _build(self, engine: EngineName, precision: Precision) -> Engine:
-        return build_engine(
-            self._package, device=self._device, precision=precision, num_threads=self._num_threads, engine=engine
+    def _build(self, engine: EngineName, precision: Precision) -> Contender:
+        return Contender(
+            self._package,
+            engine,
+            device=self._device,
+            precision=precision,
+            batch_size=self._batch_size,
+            num_threads=self._num_threads,
         )
 
-    def _runner(self, engine: Engine) -> Runner:
-        return Runner(engine, build_task(self._package.spec), batch_size=self._batch_size)
+    def _raw_outputs(self, built: Contender) -> list[dict[str, NDArray[Any]]]:
+        """Of the first images that the reference answers: a model may refuse some."""
+        pairs = zip(self._items, self._answers, strict=True)
+        return [
+            built.raw_outputs(item) for item in islice((item for item, answer in pairs if answer.is_ok), MAX_COMPARED)
+        ]
 
-    def _raw_outputs(self, engine: Engine) -> dict[str, NDArray[Any]]:
-        """Of the first image's tiles alone, one at a time where the graph fixes its batch."""
-        prepared = self._items[0].prepared
-        assert prepared is not None, "a trial has items that can be run"
-        tiles = prepared.tiles[: engine.facts.max_batch or len(prepared.tiles)]
-        return {name: to_numpy(output) for name, output in engine.run(tiles).items()}
-
-    def _predict(self, engine: Engine) -> list[Prediction]:
-        return [self._finisher.finish(raw) for raw in self._runner(engine).infer(self._items)]
-
-    def _rate(self, engine: Engine) -> float:
+    def _rate(self, built: Contender) -> float:
         """Images per second of the best of several rounds, which others on the machine disturbed least."""
-        runner = self._runner(engine)
         times_s: list[float] = []
         while sum(times_s) < MIN_TIMED_S:
-            started = time.perf_counter()
-            runner.infer(self._items)
-            times_s.append(time.perf_counter() - started)
+            times_s.append(built.time_pass(self._items))
         return len(self._items) / min(times_s)
+
+
+def largest_gap(
+    expected: Sequence[Mapping[str, NDArray[Any]]], found: Sequence[Mapping[str, NDArray[Any]]]
+) -> float | None:
+    """Largest difference of the outputs to several images; None where one is not finite or shapes differ."""
+    gaps = [largest_difference(*pair) for pair in zip(expected, found, strict=True)]
+    numbers = [gap for gap in gaps if gap is not None]
+    return max(numbers, default=0.0) if len(numbers) == len(gaps) else None

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from inference_core.validation import Frozen, single_item
+from inference_core.hook_spec import HookSpec, read_hook
+from inference_core.validation import HOOK_TAG, Frozen, single_item
 
 Fit = Literal["letterbox", "stretch", "shortest_side_crop", "tile", "native"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "area"]
@@ -45,7 +46,9 @@ class GammaFilter(Frozen):
     gamma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
-FilterSpec = Annotated[GrayFilter | StretchMinmaxFilter | ClaheFilter | GammaFilter, Field(discriminator="name")]
+FilterSpec = Annotated[
+    GrayFilter | StretchMinmaxFilter | ClaheFilter | GammaFilter | HookSpec, Field(discriminator="name")
+]
 """One step on the decoded pixels before the fit."""
 
 FIRST_OPTION = {"gray": None, "stretch_minmax": None, "clahe": "clip_limit", "gamma": "gamma"}
@@ -70,8 +73,11 @@ class DecodeSpec(Frozen):
 SCALING_FITS = ("shortest_side_crop", "native", "tile")
 FITS_OF_OPTION = {
     "resize_px": SCALING_FITS,
+    "resize_hw": ("stretch",),
+    "longest_px": ("native",),
+    "scaled_multiple_px": ("native",),
     "long_side_rounding": SCALING_FITS,
-    "crop_rounding": ("shortest_side_crop",),
+    "crop_rounding": ("shortest_side_crop", "stretch"),
     "multiple_px": ("native",),
     "overlap_px": ("tile",),
 }
@@ -90,10 +96,16 @@ class InputSpec(Frozen):
     resize_px: PositiveInt | None = None
     """Short side after scaling: ``shortest_side_crop`` (default: the longer of ``size_hw``), ``native`` and ``tile``
     (default: no scaling)."""
+    resize_hw: SizeHW | None = None
+    """``stretch``: height and width after scaling, out of which the centre of ``size_hw`` is cut (default: no cut)."""
+    longest_px: PositiveInt | None = None
+    """``native`` with ``resize_px``: most pixels of the long side; the short side follows (default: any)."""
+    scaled_multiple_px: PositiveInt = 1
+    """``native``: sides after scaling are rounded down to a multiple of this, before they are padded."""
     long_side_rounding: Literal["truncate", "nearest"] = "truncate"
     """Of the long side where ``resize_px`` sets the short one: as torchvision and timm do, or to the nearest pixel."""
     crop_rounding: Literal["half_even", "floor"] = "half_even"
-    """``shortest_side_crop``: of the crop's corner: as torchvision and timm do, or as transformers does."""
+    """Of the centre crop's corner: as torchvision and timm do, or as transformers does."""
     multiple_px: PositiveInt = 32
     """``native``: height and width are padded up to a multiple of this."""
     overlap_px: Annotated[int, Field(ge=0)] = 0
@@ -130,6 +142,10 @@ class InputSpec(Frozen):
         for name, fits in FITS_OF_OPTION.items():
             if self.fit not in fits and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} must go with fit {' or '.join(fits)}, got fit {self.fit}; remove it")
+        if self.fit == "stretch" and self.resize_hw is None and self.crop_rounding != "half_even":
+            raise ValueError("crop_rounding must go with fit shortest_side_crop, or stretch with resize_hw; remove it")
+        if self.longest_px is not None and self.resize_px is None:
+            raise ValueError("longest_px must go with resize_px, which it limits; add resize_px or remove it")
         if self.size_hw is not None and self.fit == "tile" and self.overlap_px * 2 > min(self.size_hw):
             raise ValueError(f"overlap_px must be at most half a tile's side, got {self.overlap_px}; lower it")
         if self.resampler == "torch" and self.interpolation not in TORCH_INTERPOLATIONS:
@@ -154,8 +170,9 @@ class InputSpec(Frozen):
 
 
 def read_filter(entry: Any) -> Any:
-    """``gray``, ``{gamma: 1.2}`` or ``{clahe: {clip_limit: 2.0}}`` as the fields of a filter."""
-    if isinstance(entry, Frozen):
+    """``gray``, ``{gamma: 1.2}``, ``{clahe: {clip_limit: 2.0}}`` or ``{import: ...}`` as the fields of a filter."""
+    entry = read_hook(entry)
+    if isinstance(entry, Frozen) or (isinstance(entry, dict) and entry.get("name") == HOOK_TAG):
         return entry
     value: Any
     if isinstance(entry, dict) and "name" in entry:
@@ -164,7 +181,9 @@ def read_filter(entry: Any) -> Any:
     else:
         name, value = (entry, None) if isinstance(entry, str) else single_item(entry, "a filter must be a name or")
     if name not in FIRST_OPTION:
-        raise ValueError(f"filters must be among {', '.join(FIRST_OPTION)}, got {name!r}; correct the name")
+        raise ValueError(
+            f"filters must be among {', '.join(FIRST_OPTION)}, or {{import: ...}}, got {name!r}; correct the name"
+        )
     if value is None or value is True:
         return {"name": name}
     if isinstance(value, dict):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from inference_core.detection_spec import DecoderSpec, NmsSpec
+from inference_core.hook_spec import read_hook
 from inference_core.validation import Frozen
 
 TaskName = Literal["classification", "multilabel", "detection", "segmentation", "embedding"]
@@ -36,27 +37,39 @@ class OutputSpec(Frozen):
     threshold: Score = 0.5
     """Least score: of a class (multi-label), a box (detection), the foreground (segmentation with two classes)."""
     thresholds: dict[str, Score] = Field(default_factory=dict)
-    """Multi-label: thresholds of single classes by name; ``threshold`` holds for the others."""
+    """Multi-label and detection: thresholds of single classes by name; ``threshold`` holds for the others."""
     decoder: DecoderSpec | None = None
-    """Detection: how raw outputs become boxes."""
+    """Detection: how raw outputs become boxes. With other tasks only a hook, whose array is read in place of the
+    model's output."""
     nms: NmsSpec = NmsSpec()
     """Detection: which of overlapping boxes are kept."""
     clip_boxes: bool = True
     """Detection: whether boxes end at the image's edge; else they keep what the model says to lie beyond it."""
+    mask_px: Annotated[int, Field(ge=8, le=512)] = 56
+    """Detection with masks: cells along each side of the grid over a box on which its mask travels. More follows the
+    outlines of large objects more closely, and costs the square of it in bytes for each object."""
+    mask_threshold: Score = 0.5
+    """Detection with masks: least score of a pixel."""
     l2_normalize: bool = False
     """Embedding: whether vectors are scaled to length 1."""
     resize_from: Literal["class_map", "scores"] = "class_map"
     """Segmentation with more classes: what is scaled to the image's size. ``scores`` is smoother and heavier."""
+
+    @field_validator("decoder", mode="before")
+    @classmethod
+    def _read_decoder(cls, value: Any) -> Any:
+        return read_hook(value)
 
 
 TASKS_OF_OPTION: dict[str, tuple[TaskName, ...]] = {
     "names": ("detection",),
     "skip_classes": ("classification",),
     "activation": ("classification", "multilabel", "segmentation"),
-    "thresholds": ("multilabel",),
-    "decoder": ("detection",),
+    "thresholds": ("multilabel", "detection"),
     "nms": ("detection",),
     "clip_boxes": ("detection",),
+    "mask_px": ("detection",),
+    "mask_threshold": ("detection",),
     "l2_normalize": ("embedding",),
 }
 """Options of ``output`` that only some tasks read; with another task they are refused, not ignored."""

@@ -6,13 +6,15 @@ sides of a deployment. There is no second way to build any of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 import numpy as np
 
 from inference_core.engines.build import build_engine, count_cuda_devices
-from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
+from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, InferError, ModelError
 from inference_core.finisher import Finisher
+from inference_core.hooks.named import hooks_of
 from inference_core.images import Limits
 from inference_core.input_spec import InputSpec
 from inference_core.models.package import ModelPackage
@@ -31,7 +33,7 @@ def build_preparer(
     package: ModelPackage, *, limits: Limits | None = None, max_fit_pixels: int = MAX_FIT_PIXELS
 ) -> Preparer:
     """The first verb of a package."""
-    return Preparer(package.spec.input, limits=limits or Limits(), max_fit_pixels=max_fit_pixels)
+    return Preparer(package.spec.input, limits=limits or Limits(), max_fit_pixels=max_fit_pixels, code=package.code)
 
 
 def build_runner(
@@ -42,6 +44,9 @@ def build_runner(
     batch_size: int | None = None,
     num_threads: int = 0,
     engine: str = "default",
+    compiles: bool = False,
+    cuda_graphs: bool = False,
+    size_of_shape: Mapping[tuple[int, int], int] | None = None,
 ) -> Runner:
     """The second verb of a package: loads the model.
 
@@ -52,6 +57,9 @@ def build_runner(
         batch_size: images per forward; None chooses by device.
         num_threads: CPU threads of one forward; 0 leaves it to the library.
         engine: default (the format's own), torch, onnxruntime, tensorrt, openvino or litert.
+        compiles: engine torch: compile the module for each height and width that it meets.
+        cuda_graphs: engine torch on CUDA: record forwards and replay them.
+        size_of_shape: (h, w) to tiles per forward of that shape, where fewer than ``batch_size`` are faster.
 
     Raises:
         ConfigError: a number is out of range, or the device, the precision or an extra cannot be had.
@@ -61,14 +69,27 @@ def build_runner(
         raise ConfigError(f"must be at least 1, got {batch_size}; correct it", key="batch_size")
     if num_threads < 0:
         raise ConfigError(f"must be at least 0, got {num_threads}; 0 leaves it to the library", key="num_threads")
-    built = build_engine(package, device=device, precision=precision, num_threads=num_threads, engine=engine)
-    default = CPU_BATCH_SIZE if built.facts.device == "cpu" else CUDA_BATCH_SIZE
-    return Runner(built, build_task(package.spec), batch_size=batch_size or default)
+    built = build_engine(
+        package,
+        device=device,
+        precision=precision,
+        num_threads=num_threads,
+        engine=engine,
+        compiles=compiles,
+        cuda_graphs=cuda_graphs,
+    )
+    size = batch_size or default_batch_size(built.facts.device)
+    return Runner(built, build_task(package.spec, code=package.code), batch_size=size, size_of_shape=size_of_shape)
+
+
+def default_batch_size(device: str) -> int:
+    """Images per forward where nobody says."""
+    return CPU_BATCH_SIZE if device == "cpu" else CUDA_BATCH_SIZE
 
 
 def build_finisher(package: ModelPackage) -> Finisher:
     """The third verb of a package."""
-    return Finisher(build_task(package.spec), model_digest=package.digest)
+    return Finisher(build_task(package.spec, code=package.code), model_digest=package.digest)
 
 
 def has_cuda_device() -> bool:
@@ -80,13 +101,17 @@ def check_runner(package: ModelPackage, runner: Runner) -> None:
     """Run blank images, so that a package that cannot work fails before any image is read.
 
     Raises:
-        ModelError: the model refuses its own input, or its output does not fit the task and the classes.
+        ConfigError: a hook cannot be imported, may not be run, or does not take its options.
+        ModelError: the model refuses its own input, its output does not fit the task and the classes, or a hook fails
+            or gives what it must not.
     """
     shape = (1, *blank_hw(package.spec.input), package.spec.input.num_channels)
     blank = np.zeros(shape, np.uint8)
     try:
         runner.forward(blank)
     except EngineError as exc:
+        if isinstance(exc.__cause__, InferError | ModelError):  # of a decoder of the user's: it says what is wrong
+            raise ModelError(str(exc)) from exc
         raise ModelError(
             f"the model must take a batch of shape {list(shape)} (B, h, w, C), but refused it: {exc}; "
             "check input.color, input.size_hw, input.layout and architecture.options in model.yaml"
@@ -94,6 +119,34 @@ def check_runner(package: ModelPackage, runner: Runner) -> None:
     # Two, to see that the output has a batch axis. A model that takes only one at a time works, batch by batch halved.
     with suppress(EngineError, DeviceMemoryError):
         runner.forward(np.repeat(blank, 2, axis=0))
+    if hooks_of(package.spec):
+        check_hooks(package, runner)
+
+
+def check_hooks(package: ModelPackage, runner: Runner) -> None:
+    """Bring a black and a coloured picture through all verbs. A hook may raise on one of them, as on any image.
+
+    Raises:
+        ConfigError: a hook cannot be imported, may not be run, or does not take its options.
+        ModelError: hooks raised on both, or gave what they must not.
+    """
+    preparer, finisher = build_preparer(package), build_finisher(package)
+    height, width = blank_hw(package.spec.input)
+    down, across = np.meshgrid(np.linspace(0, 255, height), np.linspace(0, 255, width), indexing="ij")
+    coloured = np.stack([down, across, 255 - down], axis=-1).astype(np.uint8)
+    errors = []
+    for picture in (np.zeros_like(coloured), coloured):
+        item = preparer.prepare(picture, image_id="check")
+        prediction = finisher.finish(runner.infer([item])[0])
+        if any(hook.import_path in prediction.error for hook in hooks_of(package.spec)):
+            errors.append(prediction.error)
+    if any(" must give " in error for error in errors):
+        raise ModelError(errors[-1])
+    if len(errors) == 2:
+        raise ModelError(
+            f"{errors[-1]} (on a coloured picture, and on a black one); correct the function, or raise "
+            "inference_core.errors.UnsupportedError in it where it means to refuse an image"
+        )
 
 
 def blank_hw(spec: InputSpec) -> tuple[int, int]:

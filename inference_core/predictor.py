@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -14,6 +16,13 @@ from PIL.Image import Image as PillowImage
 
 from inference_core import storage
 from inference_core.errors import ConfigError, StorageError
+from inference_core.execution_choice import (
+    BatchSize,
+    ExecutionChoice,
+    PrecisionGuard,
+    choose_execution,
+    is_sample_needed,
+)
 from inference_core.finisher import Finisher
 from inference_core.images import Limits
 from inference_core.models.package import ModelPackage, load_package
@@ -25,6 +34,8 @@ from inference_core.runner import Runner
 Input = bytes | str | Path | NDArray[np.generic] | PillowImage
 """Encoded bytes, a path or URI, pixels, or a Pillow image."""
 
+logger = logging.getLogger(__name__)
+
 
 class Predictor:
     """Predicts images with one model.
@@ -34,16 +45,26 @@ class Predictor:
         runner: the second, with the model loaded.
         finisher: the third.
         max_bytes: largest file that is read.
+        choice: what was decided on a sample.
 
     Example:
         ``Predictor.load("package").predict("photo.jpg").result``
     """
 
-    def __init__(self, preparer: Preparer, runner: Runner, finisher: Finisher, *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        preparer: Preparer,
+        runner: Runner,
+        finisher: Finisher,
+        *,
+        max_bytes: int,
+        choice: ExecutionChoice | None = None,
+    ) -> None:
         self._preparer = preparer
         self._runner = runner
         self._finisher = finisher
         self._max_bytes = max_bytes
+        self.choice = choice or ExecutionChoice()
 
     @classmethod
     def load(
@@ -52,10 +73,15 @@ class Predictor:
         *,
         device: str = "auto",
         precision: str = "auto",
-        batch_size: int | None = None,
+        batch_size: BatchSize = None,
         num_threads: int = 0,
         engine: str = "default",
+        compiles: bool = False,
+        cuda_graphs: bool = False,
+        precision_guard: PrecisionGuard = "fall_back",
+        sample: Sequence[Input] = (),
         limits: Limits | None = None,
+        trust_package_code: bool = False,
     ) -> Self:
         """Load a package and check that it works.
 
@@ -63,27 +89,58 @@ class Predictor:
             model: folder or URI of a package, or the package.
             device: auto, cpu or cuda:N.
             precision: auto, fp32, fp16 or bf16.
-            batch_size: images per forward; None chooses by device.
+            batch_size: images per forward; None chooses by device, ``auto`` times powers of two on ``sample``.
             num_threads: CPU threads of one forward; 0 leaves it to the library.
-            engine: default (the format's own), torch, onnxruntime, tensorrt, openvino or litert.
+            engine: default (the format's own), torch, onnxruntime, tensorrt, openvino or litert; ``auto`` is the one
+                that is fastest on ``sample`` and answers as the default does.
+            compiles: engine torch: compile the module for each height and width that it meets.
+            cuda_graphs: engine torch on CUDA: record forwards and replay them.
+            precision_guard: what becomes of a precision lower than fp32 whose answers to ``sample`` differ from
+                those of fp32: fall_back, warn or off.
+            sample: images of the kind that will be predicted, a few dozen, for what is to be decided on them.
             limits: on bytes, pixels and frames of an image.
+            trust_package_code: whether Python files that lie in the package itself may be run.
 
         Raises:
             ConfigError: the package or a setting is wrong.
             ModelError: the model does not load or does not work.
         """
         package = model if isinstance(model, ModelPackage) else load_package(str(model))
+        if trust_package_code:
+            package = replace(package, code=replace(package.code, is_trusted=True))
         limits = limits or Limits()
+        preparer = build_preparer(package, limits=limits)
+        choice = ExecutionChoice()
+        if is_sample_needed(
+            package, device=device, engine=engine, precision=precision, guard=precision_guard, batch_size=batch_size
+        ):
+            check_sample(sample, engine=engine, precision=precision, batch_size=batch_size)
+            choice = choose_execution(
+                package,
+                list(prepare_sources(preparer, sample, max_bytes=limits.max_bytes)),
+                device=device,
+                engine=engine,
+                precision=precision,
+                guard=precision_guard,
+                batch_size=batch_size,
+                num_threads=num_threads,
+                compiles=compiles,
+                cuda_graphs=cuda_graphs,
+            )
+        fixed = None if batch_size == "auto" else batch_size
         runner = build_runner(
             package,
             device=device,
-            precision=precision,
-            batch_size=batch_size,
+            precision=choice.engine.precision if choice.engine else precision,
+            batch_size=choice.batch.batch_size if choice.batch else fixed,
+            size_of_shape=dict(choice.batch.size_of_shape) if choice.batch else None,
             num_threads=num_threads,
-            engine=engine,
+            engine=choice.engine.engine if choice.engine else engine,
+            compiles=compiles,
+            cuda_graphs=cuda_graphs,
         )
         check_runner(package, runner)
-        return cls(build_preparer(package, limits=limits), runner, build_finisher(package), max_bytes=limits.max_bytes)
+        return cls(preparer, runner, build_finisher(package), max_bytes=limits.max_bytes, choice=choice)
 
     def predict(self, image: Input, *, image_id: str = "") -> Prediction:
         """Predict one image.
@@ -130,14 +187,40 @@ class Predictor:
             raise ConfigError(f"directory must be a folder or prefix that holds files, got {uri}; check the path")
 
     def _prepare(self, image: Input, image_id: str) -> PreparedItem:
-        """Read what has to be read, and prepare it."""
-        started = time.perf_counter()
-        source: PrepareSource
-        if isinstance(image, str | Path):
-            (source,) = storage.read_many([str(image)], max_bytes=self._max_bytes)
-        else:
-            source = image
-        return self._preparer.prepare(source, image_id=image_id, uri=uri_of(image), fetch_ms=elapsed_ms(started))
+        return prepare_source(self._preparer, image, image_id=image_id, max_bytes=self._max_bytes)
+
+
+def prepare_source(preparer: Preparer, image: Input, *, image_id: str, max_bytes: int) -> PreparedItem:
+    """Read what has to be read, and prepare it."""
+    started = time.perf_counter()
+    source: PrepareSource
+    if isinstance(image, str | Path):
+        (source,) = storage.read_many([str(image)], max_bytes=max_bytes)
+    else:
+        source = image
+    return preparer.prepare(source, image_id=image_id, uri=uri_of(image), fetch_ms=elapsed_ms(started))
+
+
+def prepare_sources(preparer: Preparer, images: Sequence[Input], *, max_bytes: int) -> Iterator[PreparedItem]:
+    """A sample of images; their ids do not matter."""
+    for index, image in enumerate(images):
+        yield prepare_source(preparer, image, image_id=default_id(image, index), max_bytes=max_bytes)
+
+
+def check_sample(sample: Sequence[Input], *, engine: str, precision: str, batch_size: BatchSize) -> None:
+    """Say what cannot be done without a sample.
+
+    Raises:
+        ConfigError: engine or batch size cannot be chosen.
+    """
+    if sample:
+        return
+    for key, value in (("engine", engine), ("batch_size", batch_size)):
+        if value == "auto":
+            raise ConfigError("must be named where there is no sample, got auto; name it, or give a sample", key=key)
+    logger.warning(
+        "precision %s is not compared with fp32: give a sample of images, or set precision_guard to off", precision
+    )
 
 
 def default_id(image: Input, index: int) -> str:

@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
 from inference_core.errors import FetchError, InputError, StorageError
+from inference_core.hook_spec import HookSpec
+from inference_core.hooks.function import HookFunction
+from inference_core.hooks.package_code import NO_CODE, PackageCode
 from inference_core.images import DecodePolicy, Limits, load_image
 from inference_core.input_spec import DecodeSpec, InputSpec
 from inference_core.prepare import apply_filters, apply_fit, check_fit_limit, plan_fit, to_gray
+from inference_core.prepare.hook_filter import HookFilter
 from inference_core.provenance import sha256_hex
 from inference_core.records import DecodedImage, Prepared, PreparedItem, SourceFacts, StageMs
 
@@ -30,10 +34,24 @@ class Preparer:
         spec: the package's input.
         limits: on bytes, pixels and frames, checked before anything is allocated.
         max_fit_pixels: on the size after the fit, likewise.
+        code: of the package, where filters lie in it.
     """
 
-    def __init__(self, spec: InputSpec, *, limits: Limits, max_fit_pixels: int = MAX_FIT_PIXELS) -> None:
+    def __init__(
+        self,
+        spec: InputSpec,
+        *,
+        limits: Limits,
+        max_fit_pixels: int = MAX_FIT_PIXELS,
+        code: PackageCode = NO_CODE,
+    ) -> None:
         self._spec = spec
+        self._filters = tuple(
+            HookFilter(HookFunction(step, role="filter", key="input.filters", code=code))
+            if isinstance(step, HookSpec)
+            else step
+            for step in spec.filters
+        )
         self._policy = decode_policy(spec.decode)
         self._limits = limits
         self._max_fit_pixels = max_fit_pixels
@@ -74,6 +92,7 @@ class Preparer:
 
         Raises:
             TooLargeError: the image would be over the limit after the fit; nothing was allocated.
+            InputError: a filter of the user's refused the image or failed on it.
         """
         spec = self._spec
         placement = plan_fit(
@@ -81,6 +100,9 @@ class Preparer:
             fit=spec.fit,
             size_hw=spec.size_hw,
             resize_px=spec.resize_px,
+            resize_hw=spec.resize_hw,
+            longest_px=spec.longest_px,
+            scaled_multiple_px=spec.scaled_multiple_px,
             multiple_px=spec.multiple_px,
             overlap_px=spec.overlap_px,
             long_side_rounding=spec.long_side_rounding,
@@ -89,7 +111,7 @@ class Preparer:
         check_fit_limit(placement, max_pixels=self._max_fit_pixels)
         pixels = to_gray(image.pixels) if spec.color == "gray" else image.pixels
         return apply_fit(
-            apply_filters(pixels, spec.filters),
+            apply_filters(pixels, self._filters),
             placement,
             interpolation=spec.interpolation,
             resampler=spec.resampler,

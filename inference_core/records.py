@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_core.errors import ShapeError
+from inference_core.run_length import BoolArray, decode_mask
 from inference_core.status import Status
 
 Uint8Array = NDArray[np.uint8]
@@ -187,6 +188,22 @@ class MultiLabel(ArrayRecord):
     """(k,) names of ``top_class_ids``."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceMask:
+    """The pixels of one object, as runs: its size is that of its outline, not of the image."""
+
+    size_hw: tuple[int, int]
+    """Height and width of the image."""
+    counts: str
+    """Compressed run lengths, as COCO's tools read them."""
+    area_px: int
+    """Pixels of the object."""
+
+    def to_array(self) -> BoolArray:
+        """(H, W) bool, True where the object is."""
+        return decode_mask(self.counts, image_hw=self.size_hw)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Detection(ArrayRecord):
     """The answer of a detection model for one image, best box first."""
@@ -200,15 +217,34 @@ class Detection(ArrayRecord):
     """(N,) int32."""
     labels: tuple[str, ...]
     """(N,) names of ``class_ids``."""
+    masks: tuple[InstanceMask, ...] | None = None
+    """(N,) the objects' pixels, None where the model gives none."""
 
     def __post_init__(self) -> None:
         check_array("boxes_xyxy", self.boxes_xyxy, ndim=2, dtype=np.float32)
-        sizes = {len(self.boxes_xyxy), len(self.scores), len(self.class_ids), len(self.labels)}
+        num_masks = len(self.boxes_xyxy if self.masks is None else self.masks)
+        sizes = {len(self.boxes_xyxy), len(self.scores), len(self.class_ids), len(self.labels), num_masks}
         if self.boxes_xyxy.shape[1] != 4 or len(sizes) != 1:
             raise ShapeError(
-                f"boxes_xyxy must be (N, 4) with N scores, class_ids and labels, got {list(self.boxes_xyxy.shape)}, "
-                f"{len(self.scores)}, {len(self.class_ids)} and {len(self.labels)}"
+                f"boxes_xyxy must be (N, 4) with N scores, class_ids, labels and masks, if any, got "
+                f"{list(self.boxes_xyxy.shape)}, {len(self.scores)}, {len(self.class_ids)}, {len(self.labels)} and "
+                f"{num_masks}"
             )
+
+    def where(self, is_kept: NDArray[Any]) -> Detection:
+        """Some of the objects, with all that belongs to them.
+
+        Args:
+            is_kept: (N,) bool, true for those that stay; or the positions of those that stay, in their new order.
+        """
+        kept = np.arange(len(self.scores))[is_kept]
+        return Detection(
+            boxes_xyxy=self.boxes_xyxy[kept],
+            scores=self.scores[kept],
+            class_ids=self.class_ids[kept],
+            labels=tuple(self.labels[index] for index in kept),
+            masks=None if self.masks is None else tuple(self.masks[index] for index in kept),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -3,52 +3,102 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.engines.batching import Outputs, run_tiles
+from inference_core.engines.batching import Outputs, cut_batches, run_batch, split_outputs
+from inference_core.engines.fitting_sizes import FittingSizes
 from inference_core.engines.memory_errors import is_out_of_memory
+from inference_core.engines.overlap import OverlappingEngine, overlap
 from inference_core.engines.protocol import Array, Engine, EngineFacts
 from inference_core.errors import DeviceMemoryError, InputError, ModelError
 from inference_core.preparer import elapsed_ms
 from inference_core.records import PreparedItem, RawItem, Uint8Array
+from inference_core.tasks.kept_masks import cut_to_boxes
 from inference_core.tasks.protocol import Task
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Group:
+    """Items of one chunk whose tiles have one shape."""
+
+    indices: Sequence[int]
+    """Of the items, in order."""
+    tiles: Sequence[Uint8Array]
+    """Theirs, (h, w, C) each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """What goes into one forward if it fits."""
+
+    group: int
+    """Position of the group that it is of."""
+    tiles: Sequence[Uint8Array]
+
+
 class Runner:
-    """One model on one device.
+    """One model on one device; one thread at a time.
 
     Args:
         engine: forwards batches.
         task: reduces the model's outputs on the device.
         batch_size: images per chunk and tiles per forward.
+        size_of_shape: (h, w) to tiles per forward of that shape, where fewer are faster.
     """
 
-    def __init__(self, engine: Engine, task: Task, *, batch_size: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        task: Task,
+        *,
+        batch_size: int,
+        size_of_shape: Mapping[tuple[int, int], int] | None = None,
+    ) -> None:
         self._engine = engine
         self._task = task
         self.batch_size = batch_size
-        self._max_tiles = min(batch_size, engine.facts.max_batch or batch_size)
+        self._sizes = FittingSizes(min(batch_size, engine.facts.max_batch or batch_size), of_shape=size_of_shape)
+
+    @property
+    def engine(self) -> Engine:
+        """What forwards batches."""
+        return self._engine
 
     @property
     def engine_facts(self) -> EngineFacts:
         """What runs the model and where."""
         return self._engine.facts
 
+    @property
+    def num_oom_halvings(self) -> int:
+        """Forwards so far that did not fit the device and were halved."""
+        return self._sizes.num_oom_halvings
+
     def infer(self, items: Sequence[PreparedItem]) -> list[RawItem]:
         """Run the model on items; those that failed before pass through.
 
         Chunks of ``batch_size`` consecutive items are formed first, failed ones counted, and only then batches
-        within each chunk: so what shares a forward depends on the order of the items alone, not on who calls.
+        within each chunk: so what shares a forward depends on the order of the items alone, not on who calls. Only
+        where a forward did not fit the device are the following ones smaller.
         """
-        results: list[RawItem] = []
-        for start in range(0, len(items), self.batch_size):
-            results += self._infer_chunk(items[start : start + self.batch_size])
-        return results
+        results = [failed_before(item) for item in items]
+        groups = group_items(items, chunk_size=self.batch_size)
+        for group, (outputs, infer_ms) in zip(groups, self._run_groups(groups), strict=True):
+            position, tile_ms = 0, infer_ms / len(group.tiles)
+            for index in group.indices:
+                item = items[index]
+                assert item.prepared is not None, "only prepared items are grouped"
+                count = item.prepared.placement.num_tiles
+                own = outputs[position : position + count]
+                results[index] = collect(item, own, infer_ms=tile_ms * count, engine=str(self.engine_facts))
+                position += count
+        return [result for result in results if result is not None]
 
     def forward(self, batch: Uint8Array) -> Outputs:
         """Forward one batch and bring the reduced outputs to the CPU.
@@ -65,42 +115,85 @@ class Runner:
             ModelError: the output does not fit the task.
         """
         outputs = self._engine.run(batch)
-        try:
+        with memory_errors():
             reduced = self._task.reduce(outputs, tile_hw=(batch.shape[1], batch.shape[2]))
             arrays = {name: to_numpy(array) for name, array in reduced.items()}
-        except (MemoryError, RuntimeError) as exc:
-            if is_out_of_memory(exc):
-                raise DeviceMemoryError(str(exc)) from exc
-            raise
         check_batch_axis(arrays, num_tiles=len(batch))
         return arrays
 
-    def _infer_chunk(self, items: Sequence[PreparedItem]) -> list[RawItem]:
-        """One chunk: a batch for each shape of tile in it."""
-        results: list[RawItem | None] = [failed_before(item) for item in items]
-        by_shape: dict[tuple[int, ...], list[int]] = {}
-        for index, item in enumerate(items):
-            if item.prepared is not None:
-                by_shape.setdefault(item.prepared.tiles.shape[1:], []).append(index)
-        for indices in by_shape.values():
-            for index, result in zip(indices, self._infer_same_shape([items[i] for i in indices]), strict=True):
-                results[index] = result
-        return [result for result in results if result is not None]
+    def _run_groups(self, groups: Sequence[Group]) -> Iterator[tuple[list[Outputs | InputError], float]]:
+        """Each group's outputs, one for each tile, and the milliseconds that it took."""
+        outputs: list[list[Outputs | InputError]] = [[] for _ in groups]
+        started, infer_ms = time.perf_counter(), 0.0
+        for batch, found in self._run_batches(groups):
+            outputs[batch.group] += found
+            infer_ms += elapsed_ms(started)
+            started = time.perf_counter()
+            if len(outputs[batch.group]) == len(groups[batch.group].tiles):
+                yield outputs[batch.group], infer_ms
+                started, infer_ms = time.perf_counter(), 0.0
 
-    def _infer_same_shape(self, items: Sequence[PreparedItem]) -> list[RawItem]:
-        """Items whose tiles have one shape."""
-        started = time.perf_counter()
-        tiles = [tile for item in items if item.prepared for tile in item.prepared.tiles]
-        outputs = run_tiles(tiles, self.forward, batch_size=self._max_tiles)
-        tile_ms = elapsed_ms(started) / len(tiles)
-        results, position = [], 0
-        for item in items:
-            assert item.prepared is not None, "only prepared items are grouped by shape"
-            count = item.prepared.placement.num_tiles
-            own = outputs[position : position + count]
-            results.append(collect(item, own, infer_ms=tile_ms * count, engine=str(self.engine_facts)))
-            position += count
-        return results
+    def _run_batches(self, groups: Sequence[Group]) -> Iterator[tuple[Batch, list[Outputs | InputError]]]:
+        """Batches of all groups with their outputs, in order."""
+        batches = (
+            Batch(group=index, tiles=tiles)
+            for index, group in enumerate(groups)
+            for tiles in cut_batches(group.tiles, self._sizes)
+        )
+        if isinstance(self._engine, OverlappingEngine):
+            engine = self._engine
+            return overlap(batches, begin=lambda batch: self._begin(engine, batch), run=self._run)
+        return map(self._run, batches)
+
+    def _run(self, batch: Batch) -> tuple[Batch, list[Outputs | InputError]]:
+        """A batch, or its halves."""
+        return batch, run_batch(batch.tiles, self.forward, sizes=self._sizes)
+
+    def _begin(self, engine: OverlappingEngine, batch: Batch) -> Callable[[], tuple[Batch, list[Outputs | InputError]]]:
+        """A whole batch under way; the call of the result waits for it."""
+        shape = batch.tiles[0].shape
+        outputs = engine.submit(batch.tiles)
+        with memory_errors():
+            reduced = self._task.reduce(outputs, tile_hw=(shape[0], shape[1]))
+        wait = engine.fetch(reduced)
+
+        def end() -> tuple[Batch, list[Outputs | InputError]]:
+            arrays = wait()
+            check_batch_axis(arrays, num_tiles=len(batch.tiles))
+            self._sizes.note_fit(shape, len(batch.tiles))
+            return batch, split_outputs(arrays)
+
+        return end
+
+
+def group_items(items: Sequence[PreparedItem], *, chunk_size: int) -> list[Group]:
+    """Items that may share a forward: within chunks of consecutive ones, failed ones counted, by shape of tile."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for index, item in enumerate(items):
+        if item.prepared is not None:
+            found.setdefault((index // chunk_size, *item.prepared.tiles.shape[1:]), []).append(index)
+    return [
+        Group(
+            indices=indices,
+            tiles=[tile for index in indices if (prepared := items[index].prepared) for tile in prepared.tiles],
+        )
+        for indices in found.values()
+    ]
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Tell errors of the reduction about memory from mistakes.
+
+    Raises:
+        DeviceMemoryError: for the former; the latter pass.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as exc:
+        if is_out_of_memory(exc):
+            raise DeviceMemoryError(str(exc)) from exc
+        raise
 
 
 def to_numpy(array: Array) -> NDArray[Any]:
@@ -145,6 +238,7 @@ def collect(item: PreparedItem, outputs: Sequence[Outputs | InputError], *, infe
 
 def stack_tiles(outputs: Sequence[Outputs]) -> dict[str, NDArray[Any]]:
     """Arrays by name with the tiles as first axis; a lone tile is not copied."""
-    if len(outputs) == 1:
-        return {name: array[None] for name, array in outputs[0].items() if name != "finite"}
-    return {name: np.stack([output[name] for output in outputs]) for name in outputs[0] if name != "finite"}
+    tiles = cut_to_boxes(outputs)
+    if len(tiles) == 1:
+        return {name: array[None] for name, array in tiles[0].items() if name != "finite"}
+    return {name: np.stack([tile[name] for tile in tiles]) for name in tiles[0] if name != "finite"}

@@ -4,33 +4,63 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from inference_core.detection_spec import ROLES_OF_DECODER
+from inference_core.detection_spec import gives_masks, roles_of
+from inference_core.hook_spec import HookSpec, ImportPath, read_hook
 from inference_core.input_spec import InputSpec
 from inference_core.output_spec import TASKS_OF_OPTION, OutputSpec, TaskName
-from inference_core.validation import Frozen, single_item
+from inference_core.validation import HOOK_TAG, STEP_TAG, Frozen, single_item
 
-Format = Literal["state_dict", "torchscript", "torch_export", "onnx", "openvino", "savedmodel", "tflite", "keras"]
+Format = Literal[
+    "state_dict",
+    "lightning",
+    "timm",
+    "huggingface",
+    "torchscript",
+    "torch_export",
+    "onnx",
+    "openvino",
+    "savedmodel",
+    "tflite",
+    "keras",
+]
 PostprocessName = Literal["min_area_px", "fill_holes", "open_px", "close_px"]
+
+ARCHITECTURE_FORMATS: tuple[Format, ...] = ("state_dict", "lightning", "timm")
+"""Those that hold tensors alone."""
+FEATURE_OUTPUTS = ("pooler_output", "mean_token", "cls_token", "image_features")
+"""What an embedding of format huggingface may be: the model's own pooling, the mean of its last layer's tokens or
+positions, its first token, or the projection into a space shared with text."""
+TIMM_PREFIX = "timm:"
+"""In front of the name of one of timm's architectures, where others have names too."""
 
 MAX_CLASSES = 256
 """Class maps are uint8."""
 
 
 class ArchitectureSpec(Frozen):
-    """Which module a state dict belongs to: a built-in name or any factory by import path."""
+    """Which module a state dict belongs to: a built-in name, one of timm's, or any factory by import path."""
 
     name: str | None = None
-    """Built-in architecture, e.g. ``unet``."""
-    import_path: str | None = Field(default=None, alias="import", pattern=r"^\w+(\.\w+)*:\w+(\.\w+)*$")
-    """``package.module:callable`` in the user's environment; called with ``options``, returns the module."""
+    """Built-in architecture, e.g. ``unet``, or ``timm:`` and a name of timm; with format ``timm`` that name alone."""
+    import_path: ImportPath | None = Field(default=None, alias="import")
+    """``package.module:callable`` in the user's environment, or ``./file.py:callable`` in the package, which runs only
+    where its code is trusted; called with ``options``, returns the module."""
     options: dict[str, Any] = Field(default_factory=dict)
+    hyper_parameters: bool | tuple[str, ...] = False
+    """Format ``lightning``: which of the checkpoint's hyper-parameters are options too: all that the factory names,
+    or those listed. ``options`` win over them."""
+    prefix: str | None = None
+    """In front of the architecture's own names in the weights, such as ``model.``; what lies outside of it is left out.
+    By default it is found."""
 
     @model_validator(mode="after")
     def _check_one_source(self) -> ArchitectureSpec:
         if (self.name is None) == (self.import_path is None):
             raise ValueError("must have exactly one of 'name' and 'import'; name a built-in or an import path")
+        if self.hyper_parameters is True and self.name is not None and self.name.startswith(TIMM_PREFIX):
+            raise ValueError("hyper_parameters must be a list with an architecture of timm, which takes any; name them")
         return self
 
 
@@ -60,6 +90,17 @@ class PostprocessSpec(Frozen):
         return value
 
 
+def kind_of_step(step: Any) -> str:
+    """What tells hooks from built-in steps."""
+    name = step.get("name") if isinstance(step, dict) else getattr(step, "name", None)
+    return HOOK_TAG if name == HOOK_TAG else STEP_TAG
+
+
+StepSpec = Annotated[
+    Annotated[PostprocessSpec, Tag(STEP_TAG)] | Annotated[HookSpec, Tag(HOOK_TAG)], Discriminator(kind_of_step)
+]
+
+
 class ModelSpec(Frozen):
     """A whole ``model.yaml``."""
 
@@ -76,7 +117,7 @@ class ModelSpec(Frozen):
     input: InputSpec
     output: OutputSpec = OutputSpec()
     calibration: CalibrationSpec = CalibrationSpec()
-    postprocess: tuple[PostprocessSpec, ...] = ()
+    postprocess: tuple[StepSpec, ...] = ()
 
     @field_validator("postprocess", mode="before")
     @classmethod
@@ -94,20 +135,35 @@ class ModelSpec(Frozen):
         if len(set(self.classes)) != len(self.classes):
             doubles = sorted({c for c in self.classes if self.classes.count(c) > 1})
             raise ValueError(f"classes must be distinct, got {', '.join(doubles[:5])} more than once; rename them")
-        if self.format == "state_dict" and self.architecture is None:
-            raise ValueError("architecture must be given with format state_dict, which holds no code; name one")
-        if self.format != "state_dict" and self.architecture is not None:
-            raise ValueError(f"architecture must be absent with format {self.format}, which holds it; remove it")
+        self._check_architecture()
         if self.calibration.temperature != 1.0 and self.output.activation == "none":
             raise ValueError("calibration.temperature must be 1 with output.activation none, which has no logits")
         if self.task not in ("segmentation", "detection") and self.input.fit == "tile":
             raise ValueError("input.fit tile must go with task segmentation or detection; choose another fit")
-        if self.task != "segmentation" and self.postprocess:
-            raise ValueError("postprocess must go with task segmentation, whose masks it changes; remove it")
+        if self.task != "segmentation" and any(isinstance(step, PostprocessSpec) for step in self.postprocess):
+            raise ValueError(
+                "postprocess must go with task segmentation, whose masks it changes, or name hooks; remove it"
+            )
         self._check_output()
         if self.task == "segmentation":
             self._check_segmentation()
         return self
+
+    def _check_architecture(self) -> None:
+        architecture = self.architecture
+        if self.format in ARCHITECTURE_FORMATS and architecture is None:
+            raise ValueError(f"architecture must be given with format {self.format}, which holds no code; name one")
+        if self.format not in ARCHITECTURE_FORMATS and architecture is not None:
+            raise ValueError(f"architecture must be absent with format {self.format}, which holds it; remove it")
+        if architecture is not None and self.format != "lightning" and architecture.hyper_parameters is not False:
+            raise ValueError("architecture.hyper_parameters must go with format lightning; remove it")
+        if architecture is not None and self.format == "timm" and architecture.name is None:
+            raise ValueError("architecture.name must be given with format timm; for your own, use format state_dict")
+        if self.format == "huggingface" and self.task == "embedding" and self.output.name not in FEATURE_OUTPUTS:
+            raise ValueError(
+                f"output.name must be one of {', '.join(FEATURE_OUTPUTS)} with task embedding and format huggingface, "
+                f"got {self.output.name}; set the one that is meant"
+            )
 
     def _check_output(self) -> None:
         for name, tasks in TASKS_OF_OPTION.items():
@@ -120,7 +176,9 @@ class ModelSpec(Frozen):
             raise ValueError("output.activation must be sigmoid or none with task multilabel, got softmax; set it")
         if self.task == "detection" and self.output.decoder is None:
             raise ValueError("output.decoder must be given with task detection; set output.decoder: {name: ...}")
-        roles = ROLES_OF_DECODER.get(self.output.decoder.name, ()) if self.output.decoder else ()
+        self._check_decoder()
+        self._check_masks()
+        roles = roles_of(self.output.decoder) if self.output.decoder else ()
         if unknown := sorted(set(self.output.names) - set(roles)):
             known = ", ".join(roles) or "absent with this decoder, which reads one output"
             raise ValueError(f"output.names must be {known}, got {', '.join(unknown[:5])}; correct the names")
@@ -128,6 +186,24 @@ class ModelSpec(Frozen):
             raise ValueError(f"output.name must be absent with a decoder of {len(roles)} outputs; use output.names")
         if unknown := sorted(set(self.output.thresholds) - set(self.classes)):
             raise ValueError(f"output.thresholds must name classes, got {', '.join(unknown[:5])}; correct the names")
+
+    def _check_decoder(self) -> None:
+        output = self.output
+        is_hook = isinstance(output.decoder, HookSpec)
+        if output.decoder is not None and self.task != "detection" and not is_hook:
+            raise ValueError(
+                f"output.decoder must go with task detection, or be a hook, got {self.task}; remove it or set "
+                "output.decoder: {import: ...}"
+            )
+        # With format huggingface the name says what the model itself gives.
+        if is_hook and (output.names or (output.name is not None and self.format != "huggingface")):
+            raise ValueError("output.name and output.names must be absent with a hook, which gets all outputs; remove")
+
+    def _check_masks(self) -> None:
+        for name in ("mask_px", "mask_threshold"):
+            is_default = getattr(self.output, name) == OutputSpec.model_fields[name].default
+            if not is_default and not gives_masks(self.output.decoder):
+                raise ValueError(f"output.{name} must go with a decoder that gives masks; remove it, or set masks")
 
     def _check_segmentation(self) -> None:
         if not 2 <= len(self.classes) <= MAX_CLASSES:
@@ -144,8 +220,9 @@ class ModelSpec(Frozen):
 
 
 def read_postprocess(entry: Any) -> Any:
-    """``{min_area_px: 64}`` as the fields of a PostprocessSpec."""
-    if isinstance(entry, PostprocessSpec) or (isinstance(entry, dict) and "name" in entry):
+    """``{min_area_px: 64}`` or ``{import: ...}`` as the fields of a step."""
+    entry = read_hook(entry)
+    if isinstance(entry, PostprocessSpec | HookSpec) or (isinstance(entry, dict) and "name" in entry):
         return entry
     name, value = single_item(entry, "a postprocess step must be")
     return {"name": name, "value": value}

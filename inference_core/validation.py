@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inference_core.errors import ConfigError
 
+TAG = "name"
+"""Key that tells the kinds of a filter, a decoder or a step apart; written even where it is the class's default."""
+
 
 class Frozen(BaseModel):
     """Base of all settings: immutable, unknown keys refused."""
@@ -20,8 +23,12 @@ class Frozen(BaseModel):
 
 
 FILTER_TAGS = ("gray", "stretch_minmax", "clahe", "gamma")
-DECODER_TAGS = ("yolox", "yolov5", "yolov8", "fastestdet", "ssd", "torchvision", "detr")
-UNION_TAGS = frozenset({"str", "int", "float", "bool", "dict", "list", *FILTER_TAGS, *DECODER_TAGS})
+DECODER_TAGS = ("yolox", "yolov5", "yolov8", "fastestdet", "ssd", "torchvision", "detr", "mask2former")
+HOOK_TAG = "hook"
+"""Of a function of the user's, where something built in could stand, too."""
+STEP_TAG = "step"
+"""Of a built-in step on masks beside hooks."""
+UNION_TAGS = frozenset({"str", "int", "float", "bool", "dict", "list", *FILTER_TAGS, *DECODER_TAGS, HOOK_TAG, STEP_TAG})
 """Names that pydantic puts into an error's location for a branch of a union."""
 
 WORDING = (
@@ -116,7 +123,8 @@ def keys_at(cls: type[BaseModel], path: Iterable[Any]) -> list[str]:
             continue
         tagged = [found for found in current if part == tag_of(found)]
         fields = [found.model_fields[part] for found in current if part in found.model_fields]
-        current = tagged or [found for field in fields for found in settings_classes(field.annotation)]
+        below = [found for field in fields for found in settings_classes(field.annotation)]
+        current = tagged or below or (current if is_union_tag(part) else [])
     return sorted({field.alias or name for found in current for name, field in found.model_fields.items()})
 
 
@@ -138,3 +146,22 @@ def single_item(entry: Any, rule: str) -> tuple[str, Any]:
     if not isinstance(entry, dict) or len(entry) != 1:
         raise ValueError(f"{rule} a mapping of one name to its value, got {entry!r}; correct it")
     return next(iter(entry.items()))
+
+
+def plain_facts(settings: BaseModel) -> dict[str, Any]:
+    """What a YAML file says of settings: every key that is not at its default, and those that tell kinds apart."""
+    facts = {}
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if (name == TAG and value is not None) or value != field.get_default(call_default_factory=True):
+            facts[field.alias or name] = plain_value(value)
+    return facts
+
+
+def plain_value(value: Any) -> Any:
+    """A value of settings in YAML's own types."""
+    if isinstance(value, BaseModel):
+        return plain_facts(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(entry) for key, entry in value.items()}
+    return [plain_value(entry) for entry in value] if isinstance(value, list | tuple) else value

@@ -22,6 +22,8 @@ class AttemptRecord(Frozen):
     actors: int
     num_cores: int
     versions: dict[str, str]
+    golden: str = ""
+    """What became of the package's golden images before this command began."""
 
 
 def note_attempt(output: str, record: AttemptRecord) -> None:

@@ -12,17 +12,21 @@ import yaml
 from rich.console import Console
 
 from inference_core import storage
+from inference_core.choice_lines import describe_execution
 from inference_core.commands.exit_codes import EXIT_DONE, EXIT_TOO_MANY_ERRORS
+from inference_core.commands.model_facts import MODEL_HELP, TrustOption
+from inference_core.execution_choice import ExecutionChoice
 from jobs.config import JobConfig
-from jobs.engine_lines import describe_choice
 from jobs.finalize import Outcome, finalize
+from jobs.golden import describe_golden
+from jobs.json_notices import json_notices
 from jobs.plan import load_plan
 from jobs.progress import Counter, LogFormat, RunProgress, make_progress
 from jobs.run import RunState, run
 from jobs.settings import read_settings
 from jobs.termination import exit_on_sigterm
 
-ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Model package: folder or URI.")]
+ModelOption = Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP)]
 InputOption = Annotated[
     list[str] | None, typer.Option("--input", "-i", help="Folder, prefix or file of images; may be repeated.")
 ]
@@ -48,15 +52,18 @@ def run_job(
     config: ConfigOption = None,
     assignments: SetOption = None,
     log_format: LogFormatOption = "text",
+    trust_package_code: TrustOption = False,
 ) -> None:
     """Predict every image of a folder or prefix. The same command again goes on where the last one stopped."""
     exit_on_sigterm()
-    flags = {"model": model, "input": input_uris or None, "output": output}
+    flags: dict[str, Any] = {"model": model, "input": input_uris or None, "output": output}
+    flags["trust_package_code"] = trust_package_code or None  # the file's, where the flag is not given
     settings = read_settings(config, flags=flags, assignments=assignments or [])
     chosen = read_log_format(log_format)
     console = Console(stderr=True, soft_wrap=True)
     print_settings(settings, console=console, log_format=chosen)
-    outcome = run(settings, show=lambda state: show_state(state, console=console, log_format=chosen))
+    with json_notices(is_on=chosen == "json"):
+        outcome = run(settings, show=lambda state: show_state(state, console=console, log_format=chosen))
     report_outcome(outcome, max_error_frac=settings.max_error_frac, log_format=chosen)
 
 
@@ -103,6 +110,9 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
         "shards": len(plan.shards),
         "shards_left": len(state.todo),
         **({"engine": asdict(plan.engine_choice)} if plan.engine_choice else {}),
+        **({"batch": asdict(plan.batch_choice)} if plan.batch_choice else {}),
+        **({"golden": asdict(state.golden)} if state.golden else {}),
+        **({"imported": state.imported.record()} if state.imported else {}),
     }
     if log_format == "json":
         sys.stderr.write(json.dumps(facts) + "\n")
@@ -115,7 +125,11 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
             markup=False,
             highlight=False,
         )
-        for line in describe_choice(plan.engine_choice) if plan.engine_choice else ():
+        for line in (
+            *describe_execution(ExecutionChoice(engine=plan.engine_choice, batch=plan.batch_choice)),
+            *(describe_golden(state.golden) if state.golden else ()),
+            *(state.imported.assumption_lines() if state.imported else ()),
+        ):
             console.print(line, highlight=False, markup=False)
     counter = Counter(total=plan.num_rows, done=state.rows_done)
     return make_progress(counter, log_format=log_format, console=console)

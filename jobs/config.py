@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from inference_core.images import Limits
 from inference_core.preparer import MAX_FIT_PIXELS
@@ -40,12 +40,12 @@ class ResultsConfig(Frozen):
     """What is written beside the rows."""
 
     masks: Literal["png", "none"] = "png"
-    """Segmentation masks as palette PNG files, or not at all."""
+    """Segmentation masks as palette PNG files, or not at all. Masks of instances stand in the rows unless ``none``."""
 
 
 class ExecutionConfig(Frozen):
-    """How the run uses the machine. Only ``engine``, ``precision`` and ``batch_size`` can change results, in the last
-    bits.
+    """How the run uses the machine. Only ``engine``, ``precision``, ``precision_guard``, ``batch_size``, ``compile``
+    and ``cuda_graphs`` can change results, in the last bits.
     """
 
     layout: Literal["auto", "split", "whole"] = "auto"
@@ -56,8 +56,17 @@ class ExecutionConfig(Frozen):
     """What runs the model. ``default``: the format's own; ``auto``: the fastest, measured once on images of the input,
     that answers as the default does. The choice is kept in the plan."""
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    batch_size: PositiveInt | None = None
-    """Images per forward; by default 16 on a CPU and 64 on CUDA."""
+    precision_guard: Literal["fall_back", "warn", "off"] = "fall_back"
+    """A precision lower than fp32 is compared with fp32 on images of the input before the run. Where answers differ:
+    ``fall_back`` to fp32, ``warn`` and go on, or ``off``, no comparison. What was found is kept in the plan."""
+    batch_size: PositiveInt | Literal["auto"] | None = None
+    """Images per forward; by default 16 on a CPU and 64 on CUDA. ``auto``: powers of two are timed on images of the
+    input; the choice is kept in the plan."""
+    compile: bool = False
+    """Engine torch: let torch compile the model, in each actor; seconds to minutes at the start, faster afterwards."""
+    cuda_graphs: bool = False
+    """Engine torch on CUDA: record forwards and replay them; for small models, whose many kernels take long to launch.
+    """
     rows_per_shard: PositiveInt | None = None
     """Images per commit; by default from their number. Fixed by the first run."""
     actors: PositiveInt | None = None
@@ -75,12 +84,43 @@ class ExecutionConfig(Frozen):
     no_progress_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     """Without a commit for this long while work is left, the run ends with an error; it can be resumed."""
 
+    @property
+    def fixed_batch_size(self) -> int | None:
+        """The batch size that is set; None where the device's default or a measurement decides."""
+        return None if self.batch_size == "auto" else self.batch_size
+
+    @field_validator("precision_guard", mode="before")
+    @classmethod
+    def _read_guard(cls, value: Any) -> Any:
+        return "off" if value is False else value  # as YAML reads an unquoted off
+
+    @field_validator("batch_size", mode="before")
+    @classmethod
+    def _check_batch_size(cls, value: Any) -> Any:
+        is_number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+        if value not in (None, "auto") and not is_number:
+            raise ValueError(f"must be auto or a number of at least 1, got {value!r}; correct it")
+        return value
+
+    @model_validator(mode="after")
+    def _check_torch_options(self) -> Self:
+        asked = [name for name in ("compile", "cuda_graphs") if getattr(self, name)]
+        if asked and self.engine not in ("default", "torch"):
+            raise ValueError(f"engine must be default or torch with {asked[0]}, got {self.engine}; correct one")
+        if self.cuda_graphs and self.device == "cpu":
+            raise ValueError("device must be auto or cuda with cuda_graphs, got cpu; correct one")
+        return self
+
 
 class JobConfig(Frozen):
     """A whole job. Precedence: defaults, file, command line."""
 
     model: Annotated[str, Field(min_length=1)]
-    """Folder or URI of a model package."""
+    """Folder or URI of a model package; or what can be imported: a file, a folder, ``timm:NAME`` or ``hf:NAME``. The
+    package made of it is kept in the output, below ``model/``."""
+    model_facts: dict[str, Any] = Field(default_factory=dict)
+    """Of a model that is no package yet: keys of ``model.yaml``, dotted or nested, and ``preset``; what the model does
+    not tell itself."""
     input: tuple[Annotated[str, Field(min_length=1)], ...]
     """Folders, prefixes or files; one or a list."""
     output: Annotated[str, Field(min_length=1)]
@@ -93,6 +133,11 @@ class JobConfig(Frozen):
     results: ResultsConfig = ResultsConfig()
     max_error_frac: Frac = 0.01
     """More bad images than this share, and the command ends with exit code 3."""
+    golden: Literal["check", "record", "skip"] = "check"
+    """Of a sealed package: ``check`` its golden images before the run and refuse it where they fail, ``record`` a
+    failure and go on, or ``skip`` them."""
+    trust_package_code: bool = False
+    """Whether Python files that lie in the model package itself may be run, here and by workers."""
     execution: ExecutionConfig = ExecutionConfig()
 
     @field_validator("input", mode="before")
@@ -110,10 +155,12 @@ class JobConfig(Frozen):
 
 RESULT_KEYS = ("input", "include", "exclude", "limits", "results")
 """Settings that change what a finished run holds; a resumed run must have the same."""
+EXECUTION_KEYS = ("engine", "precision", "precision_guard", "batch_size", "compile", "cuda_graphs")
+"""Likewise of ``execution``: they change the last bits."""
 
 
 def identity_of(config: JobConfig, *, model_digest: str) -> dict[str, Any]:
     """What makes two commands the same run: settings that change results, and the model."""
     dumped = config.model_dump(mode="json")
-    execution = {key: dumped["execution"][key] for key in ("engine", "precision", "batch_size")}
+    execution = {key: dumped["execution"][key] for key in EXECUTION_KEYS}
     return {"model_digest": model_digest, **{key: dumped[key] for key in RESULT_KEYS}, "execution": execution}

@@ -1,17 +1,21 @@
-"""``execution.engine: auto``: measure engines on images of the job's own input."""
+"""Decide on images of the job's own input what its settings leave open: engine, precision, batch size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from inference_core import storage
-from inference_core.engine_choice import EngineChoice, choose_engine
-from inference_core.models.package import ModelPackage
-from inference_core.pipeline import CPU_BATCH_SIZE, build_preparer
+from inference_core.batch_choice import MAX_BATCH_SIZE
+from inference_core.errors import ModelError
+from inference_core.execution_choice import ExecutionChoice, choose_execution, is_sample_needed
+from inference_core.models.package import ModelPackage, load_package
+from inference_core.pipeline import build_preparer, has_cuda_device
 from inference_core.records import PreparedItem
-from jobs.config import JobConfig
+from jobs.config import ExecutionConfig, JobConfig
+from jobs.resources import is_cluster_elsewhere
 
 MAX_IMAGES = 64
 """Of the sample; spread evenly over the listing."""
@@ -19,41 +23,138 @@ MAX_SAMPLE_BYTES = 256 << 20
 """Pixels of the prepared sample; where images are large, fewer are taken."""
 
 
-def choose_job_engine(config: JobConfig, package: ModelPackage, listing: pa.Table) -> EngineChoice:
-    """The fastest engine of this machine for a job, with what was measured.
+def choose_job_execution(
+    config: JobConfig, package: ModelPackage, listing: pa.Table, *, max_rows: int
+) -> ExecutionChoice:
+    """What the settings leave open, decided on a machine like those that will do the work.
+
+    That is this one where the run uses its CPUs alone, else one of the cluster's, with a GPU if actors will have one.
 
     Args:
         config: the job's settings.
         package: the model, known to work.
         listing: the job's images, with ``image_id`` and ``uri``.
+        max_rows: of the largest shard: no batch is larger.
 
     Raises:
-        ConfigError: no image of the sample can be read.
+        ConfigError: something must be chosen and no image of the sample can be read, or the cluster cannot be had.
+    """
+    if not may_be_open(config.execution):
+        return ExecutionChoice()
+    count = min(MAX_IMAGES, listing.num_rows)
+    rows = listing.take([index * listing.num_rows // count for index in range(count)])
+    sample = rows.select(["image_id", "uri"]).to_pylist()
+    max_batch_size = min(MAX_BATCH_SIZE, max_rows)
+    if works_here(config.execution):
+        return choose_on_sample(config, package, sample, max_batch_size=max_batch_size)
+    from jobs.runtime import call_on_cluster  # Ray
+
+    return call_on_cluster(
+        config.execution,
+        choose_elsewhere,
+        config,
+        package.uri,
+        package.digest,
+        sample,
+        max_batch_size=max_batch_size,
+    )
+
+
+def may_be_open(execution: ExecutionConfig) -> bool:
+    """Whether anything may have to be decided, as far as the settings say without a look at any machine."""
+    if execution.engine == "auto" or execution.batch_size == "auto":
+        return True
+    is_fp32 = execution.precision == "fp32" or (execution.precision == "auto" and will_use_cpus(execution))
+    return execution.precision_guard != "off" and not is_fp32
+
+
+def will_use_cpus(execution: ExecutionConfig) -> bool:
+    """Whether actors are sure to infer on CPUs."""
+    return execution.device == "cpu" or not (is_cluster_elsewhere(execution) or has_cuda_device())
+
+
+def works_here(execution: ExecutionConfig) -> bool:
+    """Whether the run uses this machine's CPUs alone, so that what is measured in this process holds for the actors.
+
+    With a GPU it would hold too, but this process would keep memory of it.
+    """
+    return will_use_cpus(execution) and not is_cluster_elsewhere(execution)
+
+
+def choose_elsewhere(
+    config: JobConfig, model_uri: str, model_digest: str, sample: Sequence[dict[str, Any]], *, max_batch_size: int
+) -> ExecutionChoice:
+    """``choose_on_sample`` in a process that has to read the package first.
+
+    Raises:
+        ModelError: the package is another one here.
+    """
+    package = load_package(model_uri, trusts_code=config.trust_package_code)
+    if package.digest != model_digest:
+        raise ModelError(
+            f"{model_uri} must be the planned model {model_digest[:12]} on every machine, got {package.digest[:12]}; "
+            "put the package where all machines read the same"
+        )
+    return choose_on_sample(config, package, sample, max_batch_size=max_batch_size)
+
+
+def choose_on_sample(
+    config: JobConfig, package: ModelPackage, sample: Sequence[dict[str, Any]], *, max_batch_size: int
+) -> ExecutionChoice:
+    """Decide on this machine.
+
+    Args:
+        config: the job's settings.
+        package: the model.
+        sample: rows with ``image_id`` and ``uri``.
+        max_batch_size: largest that is tried.
+
+    Raises:
+        ConfigError: something must be chosen and no image of the sample can be read.
     """
     execution = config.execution
+    if not is_sample_needed(
+        package,
+        device=execution.device,
+        engine=execution.engine,
+        precision=execution.precision,
+        guard=execution.precision_guard,
+        batch_size=execution.batch_size,
+    ):
+        return ExecutionChoice()
+    return choose_execution(
+        package,
+        read_sample(config, package, sample),
+        device=execution.device,
+        engine=execution.engine,
+        precision=execution.precision,
+        guard=execution.precision_guard,
+        batch_size=execution.batch_size,
+        max_batch_size=max_batch_size,
+        num_threads=execution.threads_per_actor or 1,
+        compiles=execution.compile,
+        cuda_graphs=execution.cuda_graphs,
+    )
+
+
+def read_sample(config: JobConfig, package: ModelPackage, sample: Sequence[dict[str, Any]]) -> list[PreparedItem]:
+    """Prepared images, as workers would prepare them; as many as MAX_SAMPLE_BYTES hold, one at least."""
     items: list[PreparedItem] = []
     num_bytes = 0
-    for item in prepare_sample(config, package, listing):
+    for item in prepare_sample(config, package, sample):
         num_bytes += item.prepared.tiles.nbytes if item.prepared else 0
         if items and num_bytes > MAX_SAMPLE_BYTES:
             break
         items.append(item)
-    return choose_engine(
-        package,
-        items,
-        device=execution.device,
-        precision=execution.precision,
-        batch_size=execution.batch_size or CPU_BATCH_SIZE,
-        num_threads=execution.threads_per_actor or 1,
-    )
+    return items
 
 
-def prepare_sample(config: JobConfig, package: ModelPackage, listing: pa.Table) -> Iterator[PreparedItem]:
-    """Prepared images from all over the listing, as workers would prepare them."""
+def prepare_sample(
+    config: JobConfig, package: ModelPackage, sample: Sequence[dict[str, Any]]
+) -> Iterator[PreparedItem]:
+    """The images of the sample, one after the other."""
     limits = config.limits
     preparer = build_preparer(package, limits=limits.to_limits(), max_fit_pixels=limits.max_fit_pixels)
-    count = min(MAX_IMAGES, listing.num_rows)
-    rows = listing.take([index * listing.num_rows // count for index in range(count)]).to_pylist()
-    fetched = storage.read_many((row["uri"] for row in rows), max_bytes=limits.max_bytes)
-    for row, source in zip(rows, fetched, strict=True):
+    fetched = storage.read_many((row["uri"] for row in sample), max_bytes=limits.max_bytes)
+    for row, source in zip(sample, fetched, strict=True):
         yield preparer.prepare(source, image_id=row["image_id"], uri=row["uri"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from inference_core import storage
 from inference_core.errors import JobError
 from inference_core.provenance import canonical_json
 from inference_core.stats.summary import Summary
-from jobs.attempts import read_attempts, worked_s
+from jobs.attempts import AttemptRecord, read_attempts, worked_s
 from jobs.commits import CommitLog
 from jobs.ledger import Ledger, fold_records
 from jobs.plan import Plan
@@ -100,7 +100,14 @@ def run_facts(output: str, plan: Plan, ledger: Ledger) -> RunFacts:
         images_per_s=summary.num_rows / wall_s if wall_s else 0.0,
         num_attempts=len(attempts),
         num_cores=attempts[-1].num_cores if attempts else os.cpu_count() or 1,
+        golden=golden_text(plan, attempts),
     )
+
+
+def golden_text(plan: Plan, attempts: Iterable[AttemptRecord]) -> str:
+    """What became of the golden images before the run and before each attempt, each finding once."""
+    planned = plan.golden.line if plan.golden else ""
+    return "; ".join(dict.fromkeys(line for line in (planned, *(one.golden for one in attempts)) if line))
 
 
 def check_files(found_bytes: Mapping[str, int], ledger: Ledger) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pyarrow.compute as pc
@@ -14,20 +13,21 @@ import yaml
 from inference_core import storage
 from inference_core.engine_choice import EngineChoice
 from inference_core.errors import ConfigError, JobError, MissingObjectError
+from inference_core.execution_choice import BatchChoice, ExecutionChoice
 from inference_core.models.package import ModelPackage
 from inference_core.output_spec import TaskName
 from inference_core.provenance import changed_keys, digest_of, sha256_hex
 from inference_core.validation import Frozen, build_settings
 from jobs.config import JobConfig, identity_of
-from jobs.engine_sample import choose_job_engine
-from jobs.manifest import collect_listing, encode_manifest, is_manifest
+from jobs.engine_sample import choose_job_execution, may_be_open
+from jobs.golden import GoldenNote, Prove
+from jobs.manifest import collect_listing, encode_manifest
+from jobs.planning_traces import find_foreign
 from jobs.shards import Shards, cut_shards, default_rows_per_shard
 from jobs.sources.folder import InputObject, list_inputs
 
 PLAN_FILE = "plan.json"
 MANIFEST_FILE = "manifest.parquet"
-MANIFEST_FILES = "manifest*.parquet"
-"""What interrupted plannings can leave."""
 PLAN_SCHEMA = 1
 
 
@@ -55,7 +55,12 @@ class Plan(Frozen):
     """Name of the stored listing; another one only where an interrupted planning left its own."""
     manifest_sha256: str
     engine_choice: EngineChoice | None = None
-    """With ``execution.engine: auto``: what was measured and chosen, for this and every later command of the run."""
+    """With ``execution.engine: auto`` or a precision lower than fp32: what was measured and chosen, for this and every
+    later command of the run."""
+    batch_choice: BatchChoice | None = None
+    """With ``execution.batch_size: auto``: likewise."""
+    golden: GoldenNote | None = None
+    """What became of the package's golden images before this was planned."""
 
     @property
     def shards(self) -> Shards:
@@ -140,15 +145,12 @@ def shorten(value: Any) -> str:
 
 def check_output_is_free(output: str) -> None:
     """Raise ConfigError where the output holds anything but the traces of an interrupted planning."""
-    for found in storage.list_objects(output):
-        is_trace = found.path.startswith(storage.PROBE_PREFIX) or (
-            fnmatchcase(found.path, MANIFEST_FILES) and is_manifest(found.uri)
+    foreign = find_foreign(output)
+    if foreign is not None:
+        raise ConfigError(
+            f"must be empty or hold this run, got {output} with {foreign}; choose another output or clear it",
+            key="output",
         )
-        if not is_trace:
-            raise ConfigError(
-                f"must be empty or hold this run, got {output} with {found.path}; choose another output or clear it",
-                key="output",
-            )
 
 
 def check_input_holds_something(config: JobConfig) -> None:
@@ -171,23 +173,29 @@ def list_wanted(config: JobConfig) -> Iterator[InputObject | None]:
     return list_inputs(config.input, include=config.include, exclude=config.exclude, output=config.output)
 
 
-def make_plan(config: JobConfig, package: ModelPackage) -> Plan:
+def make_plan(config: JobConfig, package: ModelPackage, *, prove: Prove | None = None) -> Plan:
     """List the input, cut it into shards, store manifest and plan.
 
     A plan that another command stored meanwhile is taken over if it is of the same run.
+
+    Args:
+        config: the job's settings.
+        package: the model, known to work.
+        prove: checks its golden images, before the listing unless only that can tell which engine will work.
     """
+    golden = prove(None) if prove and not may_be_open(config.execution) else None
     left_out = Counter[str]()
     listing = collect_listing(drop_left_out(list_wanted(config), left_out))
     rows_per_shard = config.execution.rows_per_shard or default_rows_per_shard(listing.num_rows)
     shards = cut_shards(listing.num_rows, rows_per_shard=rows_per_shard)
     manifest = encode_manifest(listing, shards)
     identity = identity_of(config, model_digest=package.digest)
-    is_auto = config.execution.engine == "auto"
-    choice = choose_job_engine(config, package, listing) if is_auto else None
-    chosen = {"engine": [choice.engine, choice.precision]} if choice else {}
+    choice = choose_job_execution(config, package, listing, max_rows=max(rows for _, rows in shards.runs))
+    if prove and golden is None:
+        golden = prove(choice.engine)
     plan = Plan(
         schema_version=PLAN_SCHEMA,
-        run_id=digest_of({"identity": identity, "manifest": sha256_hex(manifest), **chosen})[:16],
+        run_id=digest_of({"identity": identity, "manifest": sha256_hex(manifest), **decisions(choice)})[:16],
         identity=identity,
         config=config.model_dump(mode="json"),
         model_name=package.spec.name,
@@ -199,9 +207,20 @@ def make_plan(config: JobConfig, package: ModelPackage) -> Plan:
         shard_runs=shards.runs,
         manifest_file=store_manifest(config.output, manifest),
         manifest_sha256=sha256_hex(manifest),
-        engine_choice=choice,
+        engine_choice=choice.engine,
+        batch_choice=choice.batch,
+        golden=golden,
     )
     return store_plan(plan, config=config, package=package)
+
+
+def decisions(choice: ExecutionChoice) -> dict[str, Any]:
+    """What a measurement has decided: as much part of a run's name as if it stood in the settings."""
+    engine, batch = choice.engine, choice.batch
+    return {
+        **({"engine": [engine.engine, engine.precision]} if engine else {}),
+        **({"batch": [batch.batch_size, batch.size_of_shape]} if batch else {}),
+    }
 
 
 def drop_left_out(entries: Iterable[InputObject | None], left_out: Counter[str]) -> Iterator[InputObject]:

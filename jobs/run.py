@@ -6,20 +6,26 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 
 from inference_core import storage
-from inference_core.errors import JobError
-from inference_core.models.package import ModelPackage, load_package
+from inference_core.errors import ConfigError, JobError
+from inference_core.importing.findings import Findings
+from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_runner, check_runner, has_cuda_device
 from inference_core.provenance import environment_versions
+from inference_core.runner import Runner
 from jobs.attempts import AttemptRecord, note_attempt
 from jobs.commits import CommitLog
 from jobs.config import ExecutionConfig, JobConfig
+from jobs.engine_sample import works_here
 from jobs.finalize import Outcome, finalize
+from jobs.golden import GoldenNote, prove_golden
 from jobs.headstart import can_start_ahead, start_ahead
+from jobs.kept_model import find_model
 from jobs.plan import Plan, find_plan, make_plan
 from jobs.pools import Pools
 from jobs.progress import RunProgress
@@ -38,6 +44,10 @@ class RunState:
     """Shards that are not committed."""
     rows_done: int
     """Rows of committed shards."""
+    golden: GoldenNote | None = None
+    """What became of the package's golden images; None where there is nothing left to do."""
+    imported: Findings | None = None
+    """What was found of a model that this command imported."""
 
 
 OWN_ERROR = re.compile(r"^inference_core\.errors\.(\w+): (.+)$", re.MULTILINE)
@@ -61,16 +71,23 @@ def run(config: JobConfig, *, show: ShowState) -> Outcome:
 
     Raises:
         ConfigError: a setting, the package, the input or the output is wrong; no worker has started.
-        ModelError: the model does not load or does not work; no worker has started.
+        ModelError: the model does not load, does not work or fails its golden images; no worker has started.
         JobError: the run stopped; what is committed stays and the same call goes on.
     """
     started_s = time.time()
-    package = load_package(config.model)
+    model = find_model(config)
+    package = model.package
     found = find_plan(config, package)
-    if found is None or CommitLog(config.output).committed() != set(range(len(found.shards))):
-        check_package(package, config.execution)
-    plan = found or make_plan(config, package)
-    state = find_state(config.output, plan, is_new=found is None)
+    golden = None
+    if found is None:
+        prove = partial(prove_golden, config, package, check_package(package, config.execution))
+        plan = make_plan(config, package, prove=prove)
+        golden = plan.golden
+    else:
+        plan = found
+        if CommitLog(config.output).committed() != set(range(len(found.shards))):
+            golden = prove_golden(config, package, check_package(package, config.execution), found.engine_choice)
+    state = replace(find_state(config.output, plan, is_new=found is None), golden=golden, imported=model.imported)
     with show(state) as progress:
         if state.todo:
             execute(config, package, state, progress=progress, started_s=started_s)
@@ -113,7 +130,8 @@ def execute(
 
         with ray_session(config.execution) as resources:
             choice = choose_pools(resources, config.execution, num_shards=len(state.todo))
-            note_attempt(config.output, attempt_record(choice, resources=resources, started_s=started_s))
+            record = attempt_record(choice, resources=resources, started_s=started_s, golden=state.golden)
+            note_attempt(config.output, record)
             seen = SeenShards(config.output, state.todo, progress)
             seen.look()
             for receipts in pipeline_receipts(seen.left(), settings, pools=choice.pools):
@@ -123,7 +141,9 @@ def execute(
             seen.look()
 
 
-def attempt_record(choice: PoolChoice, *, resources: Mapping[str, float], started_s: float) -> AttemptRecord:
+def attempt_record(
+    choice: PoolChoice, *, resources: Mapping[str, float], started_s: float, golden: GoldenNote | None
+) -> AttemptRecord:
     """What is kept of this command."""
     return AttemptRecord(
         started_s=started_s,
@@ -132,6 +152,7 @@ def attempt_record(choice: PoolChoice, *, resources: Mapping[str, float], starte
         actors=choice.pools.actors,
         num_cores=int(resources["CPU"]),
         versions=environment_versions(),
+        golden=golden.line if golden else "",
     )
 
 
@@ -181,8 +202,8 @@ class SeenShards:
             self._progress.advance(num_rows=num_rows, num_failed=num_rows - num_ok)
 
 
-def check_package(package: ModelPackage, execution: ExecutionConfig) -> None:
-    """Load the model on this machine's CPU and run a blank image, before any worker is asked to.
+def check_package(package: ModelPackage, execution: ExecutionConfig) -> Runner:
+    """The model on this machine's CPU, after a blank image ran through it, before any worker is asked to load it.
 
     Raises:
         ConfigError: the engine does not run the format or is not installed, or the precision cannot be had.
@@ -195,6 +216,13 @@ def check_package(package: ModelPackage, execution: ExecutionConfig) -> None:
     engine = "default" if execution.engine in ("auto", "tensorrt") else execution.engine
     runner = build_runner(package, device="cpu", precision=precision, batch_size=1, num_threads=1, engine=engine)
     check_runner(package, runner)
+    if (execution.compile or execution.cuda_graphs) and runner.engine_facts.engine != "torch":
+        raise ConfigError(
+            f"must be false for format {package.spec.format}, which {runner.engine_facts.engine} runs; only engine "
+            "torch compiles and records CUDA graphs",
+            key="execution.compile" if execution.compile else "execution.cuda_graphs",
+        )
+    return runner
 
 
 def iterate(receipts: object) -> Iterator[pa.Table]:
@@ -230,7 +258,7 @@ def root_cause(error: BaseException) -> str:
 
 def stage_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> StageSettings:
     """What the workers are told."""
-    execution, chosen = config.execution, plan.engine_choice
+    execution, chosen, batch = config.execution, plan.engine_choice, plan.batch_choice
     return StageSettings(
         output=config.output,
         run_id=plan.run_id,
@@ -238,11 +266,16 @@ def stage_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> Stag
         shards=plan.shards,
         model_uri=package.uri,
         model_digest=package.digest,
+        trusts_code=config.trust_package_code,
         limits=config.limits,
         writes_masks=config.results.masks == "png",
         device=execution.device,
         engine=chosen.engine if chosen else execution.engine,
         precision=chosen.precision if chosen else execution.precision,
-        batch_size=execution.batch_size,
+        batch_size=batch.batch_size if batch else execution.fixed_batch_size,
+        size_of_shape=batch.size_of_shape if batch else (),
+        compiles=execution.compile,
+        cuda_graphs=execution.cuda_graphs,
         num_threads=execution.threads_per_actor or 1,
+        checks_golden=config.golden == "check" and (execution.compile or not works_here(execution)),
     )

@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 import ray
+import ray.exceptions
 from ray.data import DataContext
 
-from inference_core.errors import ConfigError
+from inference_core.errors import ConfigError, JobError
 from jobs.config import ExecutionConfig
 from jobs.resources import available_cpus, cluster_address
 
@@ -21,6 +23,9 @@ STORE_BYTES_PER_CPU = 256 * 1024 * 1024
 """Object store of a cluster that is started for one run, for each CPU: blocks in flight, far below Ray's default."""
 MAX_ACTOR_START_FAILURES = 3
 """Actors that may die while they start, e.g. with a node, before the run ends."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @contextmanager
@@ -46,6 +51,38 @@ def ray_session(execution: ExecutionConfig) -> Iterator[Mapping[str, float]]:
             ray.shutdown()
 
 
+def call_on_cluster(execution: ExecutionConfig, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a function gives in a process like those of the actors: on a GPU where they will have one.
+
+    Args:
+        execution: the settings of the run.
+        function: importable wherever ``millrace`` is installed; its arguments and its result are small.
+        args: its arguments.
+        kwargs: likewise.
+
+    Raises:
+        ConfigError: there is no cluster, or it has no GPU though the device is cuda.
+        JobError: the process died.
+        Exception: whatever the function raises.
+    """
+    with ray_session(execution) as resources:
+        has_gpus = execution.device != "cpu" and resources.get("GPU", 0) >= 1
+        if execution.device == "cuda" and not has_gpus:
+            raise ConfigError("must be auto or cpu on a cluster without GPUs, got cuda", key="execution.device")
+        # One call, so that the process ends and gives the GPU's memory back before the actors come.
+        task = ray.remote(num_cpus=1, num_gpus=int(has_gpus), max_calls=1, max_retries=0)(function)
+        try:
+            return ray.get(task.remote(*args, **kwargs))  # type: ignore[no-any-return]
+        except ray.exceptions.RayTaskError as exc:
+            raise exc.cause from exc
+        except ray.exceptions.RayError as exc:
+            reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+            raise JobError(
+                f"measuring on the cluster must end, but its process stopped: {reason}; name execution.engine, "
+                "precision and batch_size, or run the same command again"
+            ) from exc
+
+
 def start_ray(address: str | None, execution: ExecutionConfig) -> None:
     """Connect to a cluster, or start one on this machine without a dashboard."""
     # Ray 2.60 logs an error for every pool of actors of Ray Data (ray-project/ray#53727), which nobody can act on.
@@ -65,6 +102,7 @@ def start_ray(address: str | None, execution: ExecutionConfig) -> None:
     cpus = available_cpus(execution)
     with quiet_stderr():
         ray.init(
+            address="local",  # else it would join whatever cluster somebody started on this machine
             num_cpus=cpus,
             include_dashboard=False,
             logging_level=logging.ERROR,

@@ -9,6 +9,7 @@ import yaml
 
 from inference_core import storage
 from inference_core.errors import ConfigError, MissingObjectError
+from inference_core.importing.source import normalise_model
 from inference_core.validation import build_settings, parse_yaml
 from jobs.config import JobConfig
 
@@ -31,7 +32,7 @@ def read_settings(config_uri: str | None, *, flags: Mapping[str, Any], assignmen
     config = build_settings(JobConfig, data, origin=config_uri or "the command line")
     return config.model_copy(
         update={
-            "model": storage.normalise(config.model),
+            "model": normalise_model(config.model),
             "input": tuple(folder_uri(uri) for uri in config.input),
             "output": folder_uri(config.output),
         }

@@ -59,7 +59,7 @@ class ShardSink:
         spec: the model's.
         model_digest: written into the rows' schema.
         shards: how the rows are cut.
-        writes_masks: whether segmentation masks become PNG files.
+        writes_masks: whether segmentation masks become PNG files, and rows hold the masks of instances.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ShardSink:
         self._output = output
         self._run_id = run_id
         self._spec = spec
-        self._rows = RowBuilder(spec, model_digest=model_digest)
+        self._rows = RowBuilder(spec, model_digest=model_digest, keeps_masks=writes_masks)
         self._shards = shards
         self._writes_masks = writes_masks and spec.task == "segmentation"
         self._log = CommitLog(output)

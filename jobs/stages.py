@@ -30,6 +30,7 @@ from jobs.columns import (
     unpack_shards,
 )
 from jobs.config import LimitsConfig
+from jobs.golden import check_preparing, check_worker
 from jobs.manifest import read_shard_rows
 from jobs.shards import Shards
 from jobs.sink import Receipt, ShardSink
@@ -48,13 +49,21 @@ class StageSettings:
     shards: Shards
     model_uri: str
     model_digest: str
+    trusts_code: bool
+    """Whether Python files of the package may be run."""
     limits: LimitsConfig
     writes_masks: bool
     device: str
     engine: str
     precision: str
     batch_size: int | None
+    size_of_shape: tuple[tuple[tuple[int, int], int], ...]
+    """(h, w) of tiles with the tiles of a forward, where fewer than ``batch_size`` are faster."""
+    compiles: bool
+    cuda_graphs: bool
     num_threads: int
+    checks_golden: bool
+    """Whether workers replay the package's golden images: they do where they are not as the driver is."""
 
 
 class PrepareShards:
@@ -142,9 +151,10 @@ class PrepareWorker:
     def __init__(self, settings: StageSettings) -> None:
         self._settings = settings
         limits = settings.limits
-        self._preparer = build_preparer(
-            read_package(settings), limits=limits.to_limits(), max_fit_pixels=limits.max_fit_pixels
-        )
+        package = read_package(settings)
+        if settings.checks_golden:
+            check_preparing(package)
+        self._preparer = build_preparer(package, limits=limits.to_limits(), max_fit_pixels=limits.max_fit_pixels)
 
     def prepare(self, shard_id: int) -> Iterator[PreparedItem]:
         """The prepared items of a shard, in order, read ahead where reading is slow."""
@@ -188,15 +198,26 @@ def commit_worker(settings: StageSettings) -> CommitWorker:
 
 
 def make_runner(settings: StageSettings) -> Runner:
-    """The second verb on this worker's device."""
-    return build_runner(
-        read_package(settings),
+    """The second verb on this worker's device, held to the golden images where the driver could not do it.
+
+    Raises:
+        ModelError: the package is not the planned one, or answers otherwise here.
+    """
+    package = read_package(settings)
+    runner = build_runner(
+        package,
         device=settings.device,
         engine=settings.engine,
         precision=settings.precision,
         batch_size=settings.batch_size,
+        size_of_shape=dict(settings.size_of_shape),
+        compiles=settings.compiles,
+        cuda_graphs=settings.cuda_graphs,
         num_threads=settings.num_threads,
     )
+    if settings.checks_golden:
+        check_worker(package, runner)
+    return runner
 
 
 def read_package(settings: StageSettings) -> ModelPackage:
@@ -205,12 +226,12 @@ def read_package(settings: StageSettings) -> ModelPackage:
     Raises:
         ModelError: it is no longer the one that was planned.
     """
-    package = load_package(settings.model_uri)
+    package = load_package(settings.model_uri, trusts_code=settings.trusts_code)
     if package.digest != settings.model_digest:
         raise ModelError(
             f"{settings.model_uri} must be the planned model {settings.model_digest[:12]}, got "
-            f"{package.digest[:12]}: it was "
-            "changed while the run went on; restore it and run the same command again"
+            f"{package.digest[:12]}: it was changed while the run went on, or the code that it names is another on "
+            "this worker; restore it and run the same command again"
         )
     return package
 

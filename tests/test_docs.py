@@ -16,13 +16,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from inference_core import detection_spec, input_spec, output_spec, spec
+from inference_core import detection_spec, hook_spec, input_spec, output_spec, spec
 from inference_core.export.rows import COMMON_FIELDS, TIME_FIELDS
 from inference_core.input_spec import FIRST_OPTION
 from inference_core.spec import ModelSpec
 from inference_core.status import STATUSES
+from inference_core.tasks.build import TASKS
 from inference_core.tasks.classification import ClassificationTask
-from inference_core.tasks.detection import DetectionTask
+from inference_core.tasks.detection import MASK_FIELDS, fields_of
 from inference_core.tasks.embedding import EmbeddingTask
 from inference_core.tasks.multilabel import MultiLabelTask
 from inference_core.tasks.segmentation import SegmentationTask
@@ -78,7 +79,7 @@ def keyed_classes() -> list[str]:
 
 def nested_classes(top: type[BaseModel]) -> Iterable[type[BaseModel]]:
     """A settings class and those of its schema."""
-    modules = {ModelSpec: (spec, input_spec, output_spec, detection_spec), JobConfig: (config,)}
+    modules = {ModelSpec: (spec, input_spec, output_spec, detection_spec, hook_spec), JobConfig: (config,)}
     names = [top.__name__, *top.model_json_schema().get("$defs", {})]
     return [next(vars(module)[name] for module in modules[top] if name in vars(module)) for name in names]
 
@@ -94,7 +95,8 @@ def test_every_filter_is_explained(name: str) -> None:
         pytest.param("<!-- columns: common -->", COMMON_FIELDS, id="common"),
         pytest.param("<!-- columns: classification -->", ClassificationTask.result_fields, id="classification"),
         pytest.param("<!-- columns: multilabel -->", MultiLabelTask.result_fields, id="multilabel"),
-        pytest.param("<!-- columns: detection -->", DetectionTask.result_fields, id="detection"),
+        pytest.param("<!-- columns: detection -->", fields_of(has_masks=False), id="detection"),
+        pytest.param("<!-- columns: detection with masks -->", MASK_FIELDS, id="detection with masks"),
         pytest.param("<!-- columns: segmentation -->", SegmentationTask.result_fields, id="segmentation"),
         pytest.param("<!-- columns: embedding -->", EmbeddingTask.result_fields, id="embedding"),
         pytest.param("<!-- columns: times -->", TIME_FIELDS, id="times"),
@@ -110,10 +112,27 @@ def type_text(kind: pa.DataType) -> str:
     return str(kind).replace("<element: ", "<").replace("<item: ", "<")
 
 
-def test_readme_names_every_column() -> None:
+FIELDS_OF_TASK: dict[str, tuple[pa.Field, ...]] = {
+    "": (*COMMON_FIELDS, *TIME_FIELDS),
+    "classification": ClassificationTask.result_fields,
+    "multilabel": MultiLabelTask.result_fields,
+    "detection": fields_of(has_masks=False),
+    "segmentation": SegmentationTask.result_fields,
+    "embedding": EmbeddingTask.result_fields,
+}
+"""Columns of all tasks, and those of each."""
+
+
+def test_readme_tells_of_every_task() -> None:
+    assert set(FIELDS_OF_TASK) - {""} == set(TASKS)
+
+
+@pytest.mark.parametrize("task", FIELDS_OF_TASK)
+def test_readme_names_every_column(task: str) -> None:
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| column |")[2].partition("\n\n")[0]
-    fields = (*COMMON_FIELDS, *ClassificationTask.result_fields, *SegmentationTask.result_fields, *TIME_FIELDS)
-    assert [field.name for field in fields if f"`{field.name}`" not in table] == []
+    rows = [line.strip("|").partition("|")[0].strip() for line in table.splitlines()[2:]]
+    own = [row.partition(": ")[2] if task else row for row in rows if row.startswith(f"{task}: " if task else "`")]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(own))) == sorted(field.name for field in FIELDS_OF_TASK[task])
 
 
 def test_statuses_are_all_explained() -> None:
@@ -140,6 +159,14 @@ def test_schema_takes_the_package_of_the_example() -> None:
         pytest.param({"postprocess": [{"opn_px": 3}]}, False, id="unknown step"),
         pytest.param({"filters": ["gray", {"gamma": 1.2}, {"clahe": {"clip_limit": 3.0}}]}, True, id="short filters"),
         pytest.param({"filters": ["grey"]}, False, id="unknown filter"),
+        pytest.param({"filters": ["gray", {"import": "a.b:c", "options": {"d": 1}}]}, True, id="filter of the user's"),
+        pytest.param({"filters": [{"import": "../a.py:c"}]}, False, id="filter outside the package"),
+        pytest.param({"output": {"decoder": {"import": "./a.py:b"}}}, True, id="decoder of the user's"),
+        pytest.param({"output": {"decoder": {"import": "a:b", "option": {}}}}, False, id="decoder with a typo"),
+        pytest.param({"postprocess": [{"import": "a:b"}, {"open_px": 3}]}, True, id="step of the user's"),
+        pytest.param({"postprocess": [{"name": "hook", "import": "a:b"}]}, True, id="long step of the user's"),
+        pytest.param({"postprocess": [{"import": "a"}]}, False, id="step without a function"),
+        pytest.param({"architecture": {"import": "./net.py:Net"}}, True, id="architecture in the package"),
         pytest.param({"fit": "squeeze"}, False, id="unknown fit"),
         pytest.param({"sclae": 1.0}, False, id="unknown key"),
     ],

@@ -25,6 +25,7 @@ print(*(name for name in sys.argv[2:] if name in sys.modules))
         pytest.param("inference_core.pipeline", ("torch", "ray", "onnxruntime"), id="the pipeline"),
         pytest.param("inference_core.tasks.segmentation", ("torch",), id="a task"),
         pytest.param("inference_core.engines.onnx_engine", ("torch", "onnxruntime"), id="the engine of ONNX models"),
+        pytest.param("inference_core.convert.export_package", ("torch", "onnx", "openvino"), id="the exporters"),
         pytest.param("inference_core.storage", ("fsspec", "s3fs"), id="storage"),
         pytest.param("jobs.stages", ("torch", "ray"), id="the stages of a job"),
         pytest.param("jobs.cli", ("torch", "ray"), id="the commands of jobs"),

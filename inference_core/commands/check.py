@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from inference_core.commands.engine_options import DeviceOption, EngineOption, PrecisionOption, ThreadsOption
+from inference_core.commands.model_facts import MODEL_HELP, FactsOption, TrustOption, open_named_model
+from inference_core.commands.tables import print_table
 from inference_core.input_spec import InputSpec
 
+if TYPE_CHECKING:
+    from inference_core.models.package import ModelPackage
+    from inference_core.runner import Runner
+    from inference_core.spec import Format
 
-def check_model(package_uri: Annotated[str, typer.Argument(metavar="PACKAGE", help="Folder or URI.")]) -> None:
+
+def check_model(
+    model: Annotated[str, typer.Argument(metavar="PACKAGE", help=MODEL_HELP)],
+    device: DeviceOption = "auto",
+    engine: EngineOption = "default",
+    precision: PrecisionOption = "auto",
+    threads: ThreadsOption = 0,
+    probe: Annotated[bool, typer.Option("--probe", help="Time batch sizes on noise of the input's size.")] = False,
+    assignments: FactsOption = None,
+    trust_package_code: TrustOption = False,
+) -> None:
     """Load a package, run a blank image through it and print what was understood."""
-    from inference_core.models.package import load_package
     from inference_core.pipeline import build_runner, check_runner
 
-    package = load_package(package_uri)
-    runner = build_runner(package)
-    check_runner(package, runner)
+    with open_named_model(model, assignments, trusts_code=trust_package_code) as package:
+        runner = build_runner(package, device=device, engine=engine, precision=precision, num_threads=threads)
+        check_runner(package, runner)
+        show_package(package, runner)
+        if probe:
+            show_batch_sizes(package, runner)
+
+
+def show_package(package: ModelPackage, runner: Runner) -> None:
+    """Print what was understood."""
+    from inference_core.hooks.named import import_paths
+
     spec = package.spec
     facts: dict[str, Any] = {
         "name": spec.name,
@@ -30,14 +56,23 @@ def check_model(package_uri: Annotated[str, typer.Argument(metavar="PACKAGE", he
         "input": f"{spec.input.fit} {size_text(spec.input)} {spec.input.color}, {spec.input.resampler} "
         f"{spec.input.interpolation}",
         "engine": str(runner.engine_facts),
+        "engines": engines_text(spec.format, device=runner.engine_facts.device),
+        "threads": runner.engine_facts.num_threads or "as many as the engine takes",
+        "batch": batch_text(runner.engine_facts.max_batch),
         "digest": package.digest,
     }
+    if paths := import_paths(spec):
+        facts["functions"] = "\n".join(paths)
+    if package.code:
+        facts["code in the package"] = "\n".join(f"{path} sha256 {sha}" for path, sha in package.code.digests().items())
+    if runner.engine_facts.notes:
+        facts["weights hold"] = "\n".join(runner.engine_facts.notes)
     table = Table(title="package works", show_header=False)
     table.add_column("fact")
     table.add_column("value", overflow="fold")  # long paths are shown whole
     for key, value in facts.items():
         table.add_row(key, Text(str(value)))  # Text, since a path may hold what rich takes for markup
-    Console().print(table)
+    print_table(table)
 
 
 def size_text(spec: InputSpec) -> str:
@@ -45,3 +80,33 @@ def size_text(spec: InputSpec) -> str:
     if spec.size_hw is None:
         return f"(each image's size, up to a multiple of {spec.multiple_px})"
     return f"{spec.size_hw[0]}x{spec.size_hw[1]}"
+
+
+def engines_text(weights_format: Format, *, device: str) -> str:
+    """The engines that run a format on a device, and those that would if they were installed."""
+    from inference_core.engines.table import installed_engines, runnable_engines
+
+    able = runnable_engines(weights_format, device=device)
+    here = installed_engines(weights_format, device=device)
+    missing = [name for name in able if name not in here]
+    return ", ".join(here) + (f"; not installed: {', '.join(missing)}" if missing else "")
+
+
+def batch_text(max_batch: int | None) -> str:
+    """How many images the model takes at a time."""
+    if max_batch is None:
+        return "any number of images at a time"
+    count = "1 image" if max_batch == 1 else f"{max_batch} images"
+    return f"the graph takes {count} at a time: runs as such"
+
+
+def show_batch_sizes(package: ModelPackage, runner: Runner) -> None:
+    """Time batches of noise and print a line for each size."""
+    from inference_core.batch_choice import choose_batch_size
+    from inference_core.choice_lines import describe_batch
+    from inference_core.pipeline import blank_hw, build_preparer
+
+    height, width = blank_hw(package.spec.input)
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    item = build_preparer(package).prepare(noise, image_id="noise")
+    Console(soft_wrap=True).print("\n".join(describe_batch(choose_batch_size(runner, [item]))), highlight=False)

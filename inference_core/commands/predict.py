@@ -6,33 +6,80 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inference_core.commands.engine_options import (
+    BatchSizeOption,
+    CompileOption,
+    DeviceOption,
+    EngineOption,
+    GuardOption,
+    PrecisionOption,
+    ThreadsOption,
+    read_batch_size,
+    read_guard,
+)
 from inference_core.commands.exit_codes import EXIT_TOO_MANY_ERRORS
+from inference_core.commands.model_facts import MODEL_HELP, FactsOption, TrustOption, open_named_model
+
+if TYPE_CHECKING:
+    from inference_core.models.package import ModelPackage
+    from inference_core.predictor import Predictor
+
+MAX_SAMPLE = 32
+"""Of the images, the first, for what has to be decided on some."""
 
 
 def predict(
     images: Annotated[list[str], typer.Argument(help="Paths or URIs.")],
-    model: Annotated[str, typer.Option("--model", "-m", help="Model package: folder or URI.")],
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)],
     save: Annotated[Path | None, typer.Option(help="Folder for masks.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: DeviceOption = "auto",
+    engine: EngineOption = "default",
+    precision: PrecisionOption = "auto",
+    precision_guard: GuardOption = "fall_back",
+    batch_size: BatchSizeOption = "",
+    threads: ThreadsOption = 0,
+    compiles: CompileOption = False,
+    assignments: FactsOption = None,
+    trust_package_code: TrustOption = False,
 ) -> None:
     """Predict images in this process and print a JSON object for each."""
+    from inference_core.choice_lines import describe_execution
+    from inference_core.predictor import Predictor
+
+    with open_named_model(model, assignments, trusts_code=trust_package_code) as package:
+        predictor = Predictor.load(
+            package,
+            device=device,
+            engine=engine,
+            precision=precision,
+            precision_guard=read_guard(precision_guard),
+            batch_size=read_batch_size(batch_size),
+            num_threads=threads,
+            compiles=compiles,
+            sample=images[:MAX_SAMPLE],
+        )
+        sys.stderr.write("".join(f"{line}\n" for line in describe_execution(predictor.choice)))
+        num_failed = print_predictions(package, predictor, images, save=save)
+    if num_failed:
+        raise typer.Exit(EXIT_TOO_MANY_ERRORS)
+
+
+def print_predictions(package: ModelPackage, predictor: Predictor, images: Sequence[str], *, save: Path | None) -> int:
+    """Print a JSON object for each image; how many of them failed."""
     from inference_core.export.masks import encode_mask, mask_name
     from inference_core.export.rows import RowBuilder
-    from inference_core.models.package import load_package
-    from inference_core.predictor import Predictor
     from inference_core.records import Segmentation
 
-    package = load_package(model)
-    predictor = Predictor.load(package, device=device)
     builder = RowBuilder(package.spec, model_digest=package.digest)
     num_failed = 0
     names = file_names(images)
     for index, prediction in enumerate(predictor.predict_batch(images)):
         row = builder.row(prediction, row_id=index)
+        row["engine"] = prediction.engine
         num_failed += not prediction.is_ok
         if save is not None and isinstance(prediction.result, Segmentation):
             path = save / Path(mask_name(names[index])).name
@@ -40,8 +87,7 @@ def predict(
             path.write_bytes(encode_mask(prediction.result.mask, num_classes=len(package.spec.classes)))
             row["mask_path"] = str(path)
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
-    if num_failed:
-        raise typer.Exit(EXIT_TOO_MANY_ERRORS)
+    return num_failed
 
 
 def file_names(images: Sequence[str]) -> list[str]:

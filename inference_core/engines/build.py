@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import nullcontext
 
+from inference_core.detection_spec import gives_masks
 from inference_core.engines.protocol import Engine, Precision
 from inference_core.engines.table import installed_engines, resolve_engine
 from inference_core.errors import ConfigError
@@ -93,14 +95,15 @@ def build_engine(
     if name != "torch":
         from inference_core.engines.onnx_engine import OnnxEngine
 
-        return OnnxEngine(
-            weights.data,
-            spec,
-            device=place,
-            num_threads=num_threads,
-            uses_tensorrt=name == "tensorrt",
-            precision=chosen,
-        )
+        with nullcontext(weights.data) if weights.main is None else weights.on_disk() as graph:
+            return OnnxEngine(
+                graph,
+                spec,
+                device=place,
+                num_threads=num_threads,
+                uses_tensorrt=name == "tensorrt",
+                precision=chosen,
+            )
     return build_torch_engine(
         package, device=place, precision=chosen, num_threads=num_threads, compiles=compiles, cuda_graphs=cuda_graphs
     )
@@ -139,12 +142,18 @@ def build_torch_engine(
 
     if num_threads:
         torch.set_num_threads(num_threads)
-    return TorchEngine(
-        build_module(package),
+    engine = TorchEngine(
+        build_module(package, device=device),
         package.spec.input,
         device=device,
         precision=precision,
         num_threads=num_threads,
         compiles=compiles,
         cuda_graphs=cuda_graphs,
+        keeps_masks=gives_masks(package.spec.output.decoder),
     )
+    if device == "cpu":
+        return engine
+    from inference_core.engines.overlapped_torch import OverlappedTorchEngine
+
+    return OverlappedTorchEngine(engine)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from inference_core.engines.cpu_features import has_bf16
 from inference_core.engines.protocol import EngineName, Precision
-from inference_core.engines.table import installed_engines
+from inference_core.engines.table import FIXED_PRECISION, installed_engines
 from inference_core.spec import Format
 
 FLIP_TOLERANCE_FRAC = 0.01
 """Precision guard: a candidate of which more answers of the sample differ from the reference's is not chosen."""
+
+PrecisionGuard = Literal["fall_back", "warn", "off"]
+"""What becomes of a precision whose answers differ: not used, used with a warning, or used without a look."""
 
 MIN_GAIN = 1.05
 """How many times as fast as the reference a candidate must be: less is chance, and another run would choose
@@ -48,7 +52,7 @@ class EngineChoice:
     precision: Precision
     reason: str
     warnings: tuple[str, ...]
-    """Of faster candidates that the guard left out."""
+    """Of the precision guard: what it left out, or was told to keep."""
     table: tuple[Measurement, ...]
     """All that was measured, the reference first."""
 
@@ -71,17 +75,22 @@ def list_candidates(weights_format: Format, *, device: str, precision: str) -> t
     if precision != "auto":
         lower = (named[precision],) if precision in named else ()
     candidates: list[tuple[EngineName, Precision]] = [(engine, "fp32") for engine in engines]
-    # ONNX Runtime without TensorRT and LiteRT compute as their graph says.
-    candidates += [(engine, low) for engine in engines for low in lower if engine not in ("onnxruntime", "litert")]
+    candidates += [(engine, low) for engine in engines for low in lower if engine not in FIXED_PRECISION]
     return tuple(candidates)
 
 
-def choose(table: tuple[Measurement, ...], *, max_flips_frac: float = FLIP_TOLERANCE_FRAC) -> EngineChoice:
+def choose(
+    table: tuple[Measurement, ...],
+    *,
+    max_flips_frac: float = FLIP_TOLERANCE_FRAC,
+    guard: PrecisionGuard = "fall_back",
+) -> EngineChoice:
     """The fastest candidate that is clearly faster than the reference and answers as it does.
 
     Args:
         table: the reference first; it ran.
         max_flips_frac: largest share of answers that may differ.
+        guard: what becomes of one that answers otherwise.
     """
     reference, *others = table
     assert not reference.refusal, "the reference is the format's own engine, which the package needs"
@@ -92,7 +101,9 @@ def choose(table: tuple[Measurement, ...], *, max_flips_frac: float = FLIP_TOLER
     warnings: list[str] = []
     for candidate in faster:
         fault = fault_of(candidate, max_flips_frac=max_flips_frac)
-        if not fault:
+        if fault and guard == "warn":
+            warnings.append(kept_warning(candidate, fault))
+        if not fault or guard != "fall_back":
             return EngineChoice(
                 engine=candidate.engine,
                 precision=candidate.precision,
@@ -110,6 +121,47 @@ def choose(table: tuple[Measurement, ...], *, max_flips_frac: float = FLIP_TOLER
         warnings=tuple(warnings),
         table=table,
     )
+
+
+def judge_precision(
+    reference: Measurement,
+    lower: Measurement,
+    *,
+    guard: PrecisionGuard,
+    max_flips_frac: float = FLIP_TOLERANCE_FRAC,
+) -> EngineChoice:
+    """A lower precision that was asked for, or the reference's where the guard trips.
+
+    Args:
+        reference: of the same engine in fp32; it ran.
+        lower: in the precision that was asked for.
+        guard: what becomes of it if it answers otherwise.
+        max_flips_frac: largest share of answers that may differ.
+    """
+    fault = f"it does not run: {lower.refusal}" if lower.refusal else fault_of(lower, max_flips_frac=max_flips_frac)
+    used = reference if fault and (guard == "fall_back" or lower.refusal) else lower
+    warnings: tuple[str, ...] = ()
+    if fault:
+        warnings = (
+            kept_warning(lower, fault)
+            if used is lower
+            else f"{lower} left out for {reference.precision}: {fault}; set precision to another, or precision_guard "
+            "to warn to use it all the same",
+        )
+    gain = lower.images_per_s / reference.images_per_s
+    return EngineChoice(
+        engine=used.engine,
+        precision=used.precision,
+        reason=f"{used}; {lower.precision} runs {gain:.2f} times the images/s of {reference.precision}, "
+        f"{lower.flips_frac:.1%} of the sample's answers differ",
+        warnings=warnings,
+        table=(reference, lower),
+    )
+
+
+def kept_warning(candidate: Measurement, fault: str) -> str:
+    """What is said of a precision that is used though it answers otherwise."""
+    return f"{candidate} is used though {fault}; set precision_guard to fall_back, or precision to fp32"
 
 
 def fault_of(candidate: Measurement, *, max_flips_frac: float) -> str:

@@ -56,6 +56,11 @@ class ReplayedForward:
         return tree_map(lambda output: output.clone() if isinstance(output, Tensor) else output, recording.outputs)
 
 
+def recorded_size(count: int) -> int:
+    """The power of two that a batch of ``count`` images is filled up to, so that few recordings serve all sizes."""
+    return 1 << max(count - 1, 0).bit_length()
+
+
 def record(forward: Callable[[Tensor], Any], values: Tensor) -> Recording:
     """Warm up on a side stream, as recording asks for, then record."""
     static = values.clone(memory_format=torch.preserve_format)

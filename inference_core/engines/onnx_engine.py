@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class OnnxEngine:
     """An ONNX Runtime session on the CPU, on CUDA or through TensorRT.
 
     Args:
-        graph: the bytes of the ``.onnx`` file.
+        graph: the bytes of the ``.onnx`` file; its path where it keeps tensors in files beside it.
         spec: how pixels are normalised; checked against the graph's declared input.
         device: ``cpu`` or ``cuda:N``.
         num_threads: threads of one forward; 0 lets the library choose.
@@ -44,7 +45,7 @@ class OnnxEngine:
 
     def __init__(
         self,
-        graph: bytes,
+        graph: bytes | Path,
         spec: InputSpec,
         *,
         device: str,
@@ -98,7 +99,7 @@ def tensor_outputs(session: Any) -> list[str]:
 
 
 def open_session(
-    graph: bytes, *, device: str, num_threads: int, uses_tensorrt: bool = False, allows_fp16: bool = False
+    graph: bytes | Path, *, device: str, num_threads: int, uses_tensorrt: bool = False, allows_fp16: bool = False
 ) -> Any:
     """A session that neither spins nor prints."""
     try:

@@ -105,7 +105,7 @@ def read_model(core: Any, weights: Weights) -> Any:
     """
     try:
         with weights.on_disk() as path:
-            return core.read_model(path / "model.xml" if "model.xml" in weights.files else path)
+            return core.read_model(path)
     except RuntimeError as exc:
         raise ModelError(
             f"weights must be a graph that OpenVINO reads, got {weights.name}: {reason_of(exc)}; export it again, or "

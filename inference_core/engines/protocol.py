@@ -35,6 +35,8 @@ class EngineFacts:
     """Whether torch compiles the module for each shape that it meets."""
     has_cuda_graphs: bool = False
     """Whether forwards are recorded once for each shape and replayed."""
+    notes: tuple[str, ...] = ()
+    """What loading the weights changed or left out, for people."""
 
     def __str__(self) -> str:
         extras = ", compiled" * self.is_compiled + ", CUDA graphs" * self.has_cuda_graphs

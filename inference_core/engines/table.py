@@ -10,6 +10,9 @@ from inference_core.spec import Format
 
 ENGINES_OF_FORMAT: dict[Format, tuple[EngineName, ...]] = {
     "state_dict": ("torch",),
+    "lightning": ("torch",),
+    "timm": ("torch",),
+    "huggingface": ("torch",),
     "torchscript": ("torch",),
     "torch_export": ("torch",),
     "keras": ("torch",),
@@ -32,6 +35,8 @@ CPU_ENGINES: tuple[EngineName, ...] = ("openvino", "litert")
 """Run on the CPU alone."""
 CUDA_ENGINES: tuple[EngineName, ...] = ("tensorrt",)
 """Run on CUDA alone."""
+FIXED_PRECISION: tuple[EngineName, ...] = ("onnxruntime", "litert")
+"""Compute as their graph says, whatever precision is asked for."""
 
 
 def installed_engines(weights_format: Format, *, device: str) -> tuple[EngineName, ...]:
@@ -41,12 +46,17 @@ def installed_engines(weights_format: Format, *, device: str) -> tuple[EngineNam
         weights_format: of the package.
         device: ``cpu`` or ``cuda:N``.
     """
-    elsewhere = CUDA_ENGINES if device == "cpu" else CPU_ENGINES
     return tuple(
         engine
-        for engine in ENGINES_OF_FORMAT[weights_format]
-        if engine not in elsewhere and find_spec(MODULE_OF_ENGINE[engine]) is not None
+        for engine in runnable_engines(weights_format, device=device)
+        if find_spec(MODULE_OF_ENGINE[engine]) is not None
     )
+
+
+def runnable_engines(weights_format: Format, *, device: str) -> tuple[EngineName, ...]:
+    """Engines that run a format on a device, installed or not, the format's own first."""
+    elsewhere = CUDA_ENGINES if device == "cpu" else CPU_ENGINES
+    return tuple(engine for engine in ENGINES_OF_FORMAT[weights_format] if engine not in elsewhere)
 
 
 def resolve_engine(engine: str, *, weights_format: Format, device: str) -> EngineName:

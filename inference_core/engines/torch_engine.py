@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inference_core.engines.cuda_graphs import ReplayedForward
+from inference_core.engines.cuda_graphs import ReplayedForward, recorded_size
 from inference_core.engines.graph_batch import drop_filling, fill_batch
 from inference_core.engines.memory_errors import is_out_of_memory
 from inference_core.engines.normalize import TensorNormalizer
-from inference_core.engines.object_lists import is_object_list, stack_objects
+from inference_core.engines.object_lists import find_objects, stack_objects
 from inference_core.engines.protocol import EngineFacts, Precision
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError
 from inference_core.input_spec import InputSpec
@@ -48,8 +48,9 @@ class TorchEngine:
         device: a torch device name.
         precision: of weights and activations; of a captured graph what autocast lowers. Outputs are fp32.
         num_threads: CPU threads, recorded only; ``build_engine`` sets them.
-        compiles: compile the module for each shape that it meets: half a minute each, faster afterwards.
-        cuda_graphs: record a forward for each shape and replay it; on CUDA only.
+        compiles: compile the module for each height and width that it meets: some seconds each, faster afterwards.
+        cuda_graphs: record a forward for each shape and replay it, batches filled up to powers of two; on CUDA only.
+        keeps_masks: whether masks in lists of objects are kept, which take memory.
 
     Raises:
         ConfigError: CUDA graphs are asked for without CUDA.
@@ -65,6 +66,7 @@ class TorchEngine:
         num_threads: int,
         compiles: bool = False,
         cuda_graphs: bool = False,
+        keeps_masks: bool = True,
     ) -> None:
         if cuda_graphs and device == "cpu":
             raise ConfigError("must be a CUDA device with CUDA graphs, got 'cpu'; turn them off", key="device")
@@ -76,7 +78,9 @@ class TorchEngine:
             max_batch=model.max_batch,
             is_compiled=compiles,
             has_cuda_graphs=cuda_graphs,
+            notes=model.notes,
         )
+        self._keeps_masks = keeps_masks
         self._device = torch.device(device)
         self._normalizer = TensorNormalizer(spec, device=device)
         self._is_graph = model.is_graph
@@ -88,50 +92,85 @@ class TorchEngine:
             cache_enabled=not cuda_graphs,  # a recording must not read weights that were cast outside of it
         )
         self._module = place_module(model, device=self._device, dtype=self._dtype)
-        forward: Forward = torch.compile(self._module, dynamic=False) if compiles else self._module
+        forward: Forward = CompiledForward(self._module) if compiles else self._module
         self._forward = ReplayedForward(forward) if cuda_graphs else forward
 
-    @torch.inference_mode()
     def run(self, batch: Uint8Array) -> dict[str, Tensor]:
         """See Engine.run."""
-        filled = fill_batch(batch, size=self.facts.max_batch)
+        filled = fill_batch(batch, size=self.filled_size(len(batch)))
+        pixels = torch.from_numpy(np.require(filled, requirements="W"))  # torch refuses read-only memory
+        return self.run_tensor(lambda: pixels.to(self._device), count=len(batch))
+
+    def filled_size(self, count: int) -> int | None:
+        """How many images the forward of a batch takes, None for as many as there are."""
+        return recorded_size(count) if self.facts.has_cuda_graphs else self.facts.max_batch
+
+    @torch.inference_mode()
+    def run_tensor(self, load: Callable[[], Tensor], *, count: int) -> dict[str, Tensor]:
+        """Normalise and forward a batch of pixels.
+
+        Args:
+            load: gives (B, h, w, C) uint8 on the device, filled up; called once.
+            count: images without those that fill up.
+
+        Raises:
+            DeviceMemoryError: the batch does not fit; a smaller one may.
+            EngineError: the model refused the batch.
+        """
         try:
-            pixels = torch.from_numpy(np.require(filled, requirements="W"))  # torch refuses read-only memory
-            values = self._normalizer.normalize(pixels.to(self._device)).to(self._dtype)
+            pixels = load()
+            size = len(pixels)
+            values = self._normalizer.normalize(pixels).to(self._dtype)
             with self._autocast:
-                outputs = name_outputs(self._forward(values.contiguous() if self._is_graph else values))
+                raw = self._forward(values.contiguous() if self._is_graph else values)
+                outputs = name_outputs(raw, keeps_masks=self._keeps_masks)
         except FORWARD_ERRORS as exc:
             if is_out_of_memory(exc):
                 raise DeviceMemoryError(first_line(exc)) from exc
             if "CUDA error" in str(exc):
                 raise  # the device is unusable for this process from now on: no image is to blame
             raise EngineError(first_line(exc)) from exc
-        return {
-            name: drop_filling(output, count=len(batch), size=self.facts.max_batch) for name, output in outputs.items()
-        }
+        return {name: drop_filling(output, count=count, size=size) for name, output in outputs.items()}
+
+
+class CompiledForward:
+    """A module that torch compiles for the height and width of its input, whatever the number of images.
+
+    Args:
+        module: on its device.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._compiled = torch.compile(module)
+
+    def __call__(self, values: Tensor) -> Any:
+        """The module's outputs; the first call with a size of input takes seconds."""
+        torch._dynamo.maybe_mark_dynamic(values, 0)  # else another number of images compiles it again
+        return self._compiled(values)
 
 
 def place_module(model: TorchModel, *, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """The module on a device; in channels-last memory unless it was captured in another."""
+    """The module on a device; in channels-last memory and a dtype unless it was captured in others."""
+    if model.is_graph:
+        return model.module.to(device)
     module = model.module.to(device, dtype)
-    if not model.is_graph:
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
     return module
 
 
-def name_outputs(raw: Any) -> dict[str, Tensor]:
+def name_outputs(raw: Any, *, keeps_masks: bool = True) -> dict[str, Tensor]:
     """What a forward returned, as float32 tensors by name.
 
     A lone tensor is called ``output``, members of a tuple or list ``0``, ``1``, ...; entries of a mapping
-    that are no tensors are left out. A list with one mapping for each image is stacked.
+    that are no tensors are left out. A list with one mapping for each image is stacked, with its masks if asked.
 
     Raises:
         EngineError: there is no tensor in it.
     """
     if isinstance(raw, Tensor):
         named = {"output": raw}
-    elif is_object_list(raw):
-        named = stack_objects(raw)
+    elif (objects := find_objects(raw)) is not None:
+        named = stack_objects(objects, keeps_masks=keeps_masks)
     elif isinstance(raw, Mapping):
         named = {str(key): value for key, value in raw.items() if isinstance(value, Tensor)}
     elif isinstance(raw, Sequence):

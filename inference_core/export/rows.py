@@ -89,15 +89,20 @@ class RowBuilder:
     Args:
         spec: the model's.
         model_digest: written into the schema's metadata.
+        keeps_masks: whether rows hold instance masks where the model gives them; else null.
     """
 
-    def __init__(self, spec: ModelSpec, *, model_digest: str) -> None:
+    def __init__(self, spec: ModelSpec, *, model_digest: str, keeps_masks: bool = True) -> None:
+        self._keeps_masks = keeps_masks
         self._task = build_task(spec)
         self.schema = row_schema(spec.task, self._task.result_fields, model_digest=model_digest)
 
     def row(self, prediction: Prediction, *, row_id: int) -> dict[str, Any]:
         """One prediction by column name."""
-        return row_of(prediction, self._task, row_id=row_id)
+        row = row_of(prediction, self._task, row_id=row_id)
+        for values in () if self._keeps_masks else row.get("objects", ()):
+            values.update({"mask": None} if "mask" in values else {})
+        return row
 
     def table(self, rows: Sequence[dict[str, Any]]) -> pa.Table:
         """Rows as a table of exactly ``schema``."""

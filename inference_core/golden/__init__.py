@@ -1,1 +1,1 @@
-"""The contract of a package, proven: a few images with what they must become, replayed through every engine."""
+"""Golden images: what a package's model must make of a few images, sealed into the package and replayed anywhere."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from inference_core.errors import ConfigError, ModelError
-from inference_core.spec import ArchitectureSpec
+from inference_core.hooks.function import import_object
+from inference_core.hooks.package_code import NO_CODE, PackageCode
+from inference_core.models.timm_model import BUILD_ERRORS, build_timm
+from inference_core.spec import TIMM_PREFIX, ArchitectureSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,45 +19,47 @@ BUILT_IN = {"unet": "inference_core.models.unet:build_unet"}
 """Names of the architectures that come with Millrace and the factories behind them."""
 
 
-def build_architecture(spec: ArchitectureSpec) -> nn.Module:
+def build_architecture(spec: ArchitectureSpec, *, code: PackageCode = NO_CODE) -> nn.Module:
     """Build the module that a state dict belongs to.
 
+    Args:
+        spec: names it.
+        code: of the package, where the factory lies in it.
+
     Raises:
-        ConfigError: the name is unknown, the import path leads nowhere, or the options do not fit.
+        ConfigError: the name is unknown, the import path leads nowhere or to code of the package that is not trusted,
+            or the options do not fit.
         ModelError: the factory returned something else than a module.
     """
     from torch import nn
 
-    path = spec.import_path or BUILT_IN.get(spec.name or "")
-    if path is None:
-        raise ConfigError(
-            f"must be one of {', '.join(sorted(BUILT_IN))}, got {spec.name!r}; "
-            "or give 'import: package.module:factory' for your own",
-            key="architecture.name",
-        )
-    factory = import_object(path, key="architecture.import")
+    factory = find_factory(spec, code=code)
+    path = spec.import_path or BUILT_IN.get(spec.name or "", spec.name)
     try:
         module = factory(**spec.options)
-    except (TypeError, ValueError) as exc:
+    except BUILD_ERRORS as exc:
+        reason = str(exc) if isinstance(exc, TypeError | ValueError) else f"{type(exc).__name__}: {exc}"
         raise ConfigError(
-            f"{path} refused the options {spec.options}: {exc}; correct them", key="architecture"
+            f"{path} refused the options {spec.options}: {reason}; correct them", key="architecture"
         ) from exc
     if not isinstance(module, nn.Module):
         raise ModelError(f"{path} must return a torch.nn.Module, got {type(module).__name__}; correct the factory")
     return module
 
 
-def import_object(path: str, *, key: str) -> Callable[..., Any]:
-    """The callable at ``package.module:name`` in the user's environment."""
-    module_name, _, attribute = path.partition(":")
-    try:
-        found: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as exc:
+def find_factory(spec: ArchitectureSpec, *, code: PackageCode = NO_CODE) -> Callable[..., Any]:
+    """What is called with the options.
+
+    Raises:
+        ConfigError: the name is unknown or the import path leads nowhere.
+    """
+    if spec.name is not None and spec.name.startswith(TIMM_PREFIX):
+        return partial(build_timm, spec.name.removeprefix(TIMM_PREFIX))
+    path = spec.import_path or BUILT_IN.get(spec.name or "")
+    if path is None:
         raise ConfigError(
-            f"must be importable, got {path!r} ({exc}); install the package or put it on PYTHONPATH", key=key
-        ) from exc
-    if not callable(found):
-        raise ConfigError(f"must name a callable, got {path!r}, a {type(found).__name__}", key=key)
-    return found  # type: ignore[no-any-return]
+            f"must be one of {', '.join(sorted(BUILT_IN))} or {TIMM_PREFIX}NAME, got {spec.name!r}; "
+            "or give 'import: package.module:factory' for your own",
+            key="architecture.name",
+        )
+    return import_object(path, key="architecture.import", code=code)

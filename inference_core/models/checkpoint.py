@@ -8,9 +8,11 @@ import re
 import struct
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_core.errors import ModelError
+from inference_core.models.safe_globals import harmless_types_allowed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,20 +29,37 @@ COUNTER = "num_batches_tracked"
 """A batch norm's count of training steps: never read in evaluation, and absent from checkpoints before torch 0.4.1."""
 
 
-def read_state_dict(data: bytes, *, name: str) -> dict[str, Tensor]:
-    """Tensors by name from ``.safetensors`` or ``.pth`` bytes, on the CPU whatever they were saved on.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a file of weights holds."""
 
-    A checkpoint that keeps the state dict under a usual key is unwrapped, and the ``module.`` prefix of
-    data-parallel training is removed.
+    state: dict[str, Tensor]
+    """Tensors by name, on the CPU."""
+    content: Mapping[str, Any]
+    """The whole file, for those who read more of it than weights."""
+    notes: tuple[str, ...] = ()
+    """What was left out, for people."""
+
+
+def read_state_dict(data: bytes, *, name: str) -> dict[str, Tensor]:
+    """The tensors of ``read_checkpoint``."""
+    return read_checkpoint(data, name=name).state
+
+
+def read_checkpoint(data: bytes, *, name: str) -> Checkpoint:
+    """Read ``.safetensors`` or ``.pth`` bytes, onto the CPU whatever they were saved on.
+
+    A checkpoint that keeps the state dict under a usual key is unwrapped, the ``module.`` prefix of data-parallel
+    training is removed, and what is no tensor is left out.
 
     Raises:
         ModelError: the bytes are no such file, or need code that is not run.
     """
     loaded = read_safetensors(data, name=name) if name.endswith(".safetensors") else read_pickle(data, name=name)
-    state = unwrap(loaded, name=name)
+    state, notes = unwrap(loaded, name=name)
     if state and all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): tensor for key, tensor in state.items()}
-    return state
+    return Checkpoint(state=state, content=loaded, notes=notes)
 
 
 def read_safetensors(data: bytes, *, name: str) -> dict[str, Tensor]:
@@ -55,11 +74,11 @@ def read_safetensors(data: bytes, *, name: str) -> dict[str, Tensor]:
 
 
 def read_pickle(data: bytes, *, name: str) -> Any:
-    """What ``torch.save`` wrote, as far as it holds only tensors and plain containers."""
+    """What ``torch.save`` wrote, as far as it holds only tensors, plain containers and harmless types."""
     import torch
 
     try:
-        with warnings.catch_warnings():
+        with harmless_types_allowed(), warnings.catch_warnings():
             # Of pickle protocols and TorchScript archives: what matters of it is in the error that follows.
             warnings.simplefilter("ignore")
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -68,7 +87,8 @@ def read_pickle(data: bytes, *, name: str) -> Any:
         if unsafe:
             raise ModelError(
                 f"weights must hold only tensors and plain containers, got {name} with {', '.join(unsafe)}, which "
-                "would run code on loading; save model.state_dict() alone, best as .safetensors"
+                "would run code on loading; save model.state_dict() alone, best as .safetensors (with Lightning, "
+                "leave such objects out of save_hyperparameters and of callbacks)"
             ) from exc
         raise ModelError(f"weights must be a file of torch.save, got {name}; save it again") from exc
     except BROKEN_FILE as exc:
@@ -90,26 +110,39 @@ def unsafe_globals(data: bytes, *, refusal: str) -> list[str]:
     import torch
 
     try:
-        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data)))
+        with harmless_types_allowed():
+            return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data)))
     except (*BROKEN_FILE, pickle.UnpicklingError):
         return re.findall(r"GLOBAL ([\w.]+)", refusal)[:1]
 
 
-def unwrap(loaded: Any, *, name: str) -> dict[str, Tensor]:
-    """The mapping of names to tensors inside a checkpoint."""
+def unwrap(loaded: Any, *, name: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The mapping of names to tensors inside a checkpoint, and notes of what beside them was left out."""
     import torch
 
-    if isinstance(loaded, Mapping):
-        if loaded and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in loaded.items()):
-            return dict(loaded)
+    if not isinstance(loaded, Mapping):
+        raise ModelError(
+            f"weights must hold a state dict, got {type(loaded).__name__} in {name}; save model.state_dict()"
+        )
+    tensors = {k: v for k, v in loaded.items() if isinstance(k, str) and isinstance(v, torch.Tensor)}
+    others = sorted(str(key) for key in loaded if key not in tensors)
+    if others:
         for key in WRAPPERS:
             if isinstance(loaded.get(key), Mapping):
                 return unwrap(loaded[key], name=f"{name}[{key}]")
+    if not tensors or any(holds_tensors(loaded[key]) for key in others if key in loaded):
         raise ModelError(
             f"weights must hold a state dict, got {name} with {shown(sorted(map(str, loaded)), 'other')}; "
             f"save it alone or under one of {', '.join(WRAPPERS)}"
         )
-    raise ModelError(f"weights must hold a state dict, got {type(loaded).__name__} in {name}; save model.state_dict()")
+    return tensors, (f"{name}: left out {shown(others, 'other')}, no tensors",) if others else ()
+
+
+def holds_tensors(value: Any) -> bool:
+    """Whether an entry of a checkpoint is itself a mapping with tensors, so that nobody can tell which one is meant."""
+    import torch
+
+    return isinstance(value, Mapping) and any(isinstance(entry, torch.Tensor) for entry in value.values())
 
 
 def load_into(module: nn.Module, state: Mapping[str, Tensor], *, name: str) -> None:

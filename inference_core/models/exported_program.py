@@ -7,6 +7,7 @@ import zipfile
 
 import torch
 from torch.export import ExportedProgram
+from torch.export.passes import move_to_device_pass
 
 from inference_core.errors import ModelError
 from inference_core.input_spec import InputSpec
@@ -18,8 +19,12 @@ FORMAT_ENTRY = "archive_format"
 """File of the archive that tells it from other archives of torch."""
 
 
-def load_program(weights: Weights) -> ExportedProgram:
+def load_program(weights: Weights, *, device: str = "cpu") -> ExportedProgram:
     """Open a ``.pt2`` archive.
+
+    Args:
+        weights: the archive.
+        device: where the program will run, whatever device it was captured on.
 
     Raises:
         ModelError: the bytes are no such archive.
@@ -27,7 +32,7 @@ def load_program(weights: Weights) -> ExportedProgram:
     reason = "no archive of torch.export"
     if is_program(weights.data):  # asked first, because torch logs a traceback for every other file
         try:
-            return torch.export.load(io.BytesIO(weights.data))
+            return move_to_device_pass(torch.export.load(io.BytesIO(weights.data)), device)
         except (*BROKEN_FILE, zipfile.BadZipFile) as exc:
             reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
     raise ModelError(

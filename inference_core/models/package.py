@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import yaml
 
 from inference_core import storage
 from inference_core.errors import ConfigError, MissingObjectError, ModelError, StorageError
+from inference_core.hooks.named import code_digests, import_paths, package_files
+from inference_core.hooks.package_code import NO_CODE, PackageCode, collect_code
 from inference_core.models.weights import Weights, read_weights
 from inference_core.provenance import digest_of
 from inference_core.spec import ModelSpec
-from inference_core.validation import build_settings, parse_yaml
+from inference_core.validation import build_settings, parse_yaml, plain_facts
 
 SPEC_FILE = "model.yaml"
-DIGEST_SCHEMA = 1
-"""Part of every model digest; raised when the same spec starts to mean something else."""
+DIGEST_SCHEMA = 2
+"""Part of every model digest; raised when the same spec starts to mean something else, as when a default changes."""
+NOT_IN_DIGEST = ("name", "weights", "weights_sha256")
+"""Where the package lies and what it is called; the weights themselves count by their bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +34,17 @@ class ModelPackage:
     weights_uri: str
     weights: Weights
     digest: str
-    """64 hex digits over the spec and the weights; carried by every result."""
+    """64 hex digits over the spec, the weights and the code that the spec names; carried by every result."""
+    code: PackageCode = NO_CODE
+    """Python files of the package that the spec names and what they import, by path below the folder."""
 
 
-def load_package(uri: str) -> ModelPackage:
-    """Read a package from a folder, or from the path of its ``model.yaml``.
+def load_package(uri: str, *, trusts_code: bool = False) -> ModelPackage:
+    """Read a package from a folder, or from the path of its ``model.yaml``. Nothing of its code is run.
+
+    Args:
+        uri: folder, prefix or file.
+        trusts_code: whether code that lies in the package may be run later.
 
     Raises:
         ConfigError: there is no package at ``uri``, or its ``model.yaml`` is wrong (all problems at once).
@@ -55,13 +65,33 @@ def load_package(uri: str) -> ModelPackage:
     weights_uri = resolve(folder, spec.weights, key="weights")
     weights = read_weights(weights_uri, weights_format=spec.format)
     check_weights(weights, uri=weights_uri, spec=spec)
+    code = read_code(folder, spec, trusts_code=trusts_code)
     return ModelPackage(
         uri=folder,
         spec=spec,
         weights_uri=weights_uri,
         weights=weights,
-        digest=model_digest(spec, weights_sha256=weights.sha256),
+        digest=model_digest(spec, weights_sha256=weights.sha256, code=code),
+        code=code,
     )
+
+
+def read_code(folder: str, spec: ModelSpec, *, trusts_code: bool) -> PackageCode:
+    """The Python files below ``folder`` that the spec names, and those that they import.
+
+    Raises:
+        ConfigError: a file is missing or is no Python.
+    """
+
+    @cache
+    def read(path: str) -> bytes | None:
+        try:
+            return storage.read_bytes(storage.join(folder, *path.split("/")))
+        except MissingObjectError:
+            return None
+
+    files = collect_code(package_files(import_paths(spec)), read=read)
+    return PackageCode(files=files, origin=storage.mask_secrets(folder), is_trusted=trusts_code)
 
 
 def resolve(folder: str, path: str, *, key: str) -> str:
@@ -122,7 +152,19 @@ def read_name_list(text: str, *, uri: str) -> list[str]:
     return names
 
 
-def model_digest(spec: ModelSpec, *, weights_sha256: str) -> str:
-    """Identify everything that a prediction depends on; the package's name and place do not count."""
-    facts: dict[str, Any] = spec.model_dump(mode="json", by_alias=True, exclude={"name", "weights", "weights_sha256"})
-    return digest_of({"schema": DIGEST_SCHEMA, "spec": facts, "weights": weights_sha256})
+def model_digest(spec: ModelSpec, *, weights_sha256: str, code: PackageCode = NO_CODE) -> str:
+    """Identify everything that a prediction depends on; the package's name and place do not count.
+
+    Args:
+        spec: of the package.
+        weights_sha256: of its weights.
+        code: that lies in it, where the spec names any. The modules of this environment that it names count, too.
+
+    Raises:
+        ConfigError: ``code`` lacks a file that the spec names.
+    """
+    # What is at its default is left out, so that a key that is new leaves the digests of older packages as they are.
+    facts = {key: value for key, value in plain_facts(spec).items() if key not in NOT_IN_DIGEST}
+    digests = code_digests(spec, code)
+    named = {"code": digests} if digests else {}
+    return digest_of({"schema": DIGEST_SCHEMA, "spec": facts, "weights": weights_sha256, **named})

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import yaml
-from pydantic import BaseModel
 
 from inference_core import storage
 from inference_core.errors import ConfigError
 from inference_core.models.package import SPEC_FILE, ModelPackage, load_package
 from inference_core.spec import ModelSpec
+from inference_core.validation import plain_facts
 
 CLASSES_FILE = "classes.txt"
-TAG = "name"
-"""Key that tells the kinds of a filter, a decoder or a step apart; written even where it is the class's default."""
 MAX_LISTED_CLASSES = 20
 """Class names in ``model.yaml`` itself; more stand in a file of their own."""
 
 
-def write_package(uri: str, spec: ModelSpec, *, files: Mapping[str, bytes]) -> ModelPackage:
+def write_package(uri: str, spec: ModelSpec, *, files: Mapping[str, bytes], trusts_code: bool = False) -> ModelPackage:
     """Write a package into a folder that holds none.
 
     Args:
         uri: folder or prefix.
         spec: names its weights relative to the package.
-        files: by path below the folder, the weights among them; written before ``model.yaml``, whose presence
-            makes the package.
+        files: by path below the folder, the weights among them, and the code of the package that this one is made
+            from (``package.code``); written before ``model.yaml``, whose presence makes the package.
+        trusts_code: whether code among them may be run later.
 
     Returns:
         The package as read back.
@@ -46,26 +44,7 @@ def write_package(uri: str, spec: ModelSpec, *, files: Mapping[str, bytes]) -> M
         storage.replace(storage.join(folder, path), data)
     text = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
     storage.replace(storage.join(folder, SPEC_FILE), text.encode())
-    return load_package(folder)
-
-
-def plain_facts(settings: BaseModel) -> dict[str, Any]:
-    """What a YAML file says of settings: every key that is not at its default, and those that tell kinds apart."""
-    facts = {}
-    for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        if name == TAG or value != field.get_default(call_default_factory=True):
-            facts[field.alias or name] = plain_value(value)
-    return facts
-
-
-def plain_value(value: Any) -> Any:
-    """A value of settings in YAML's own types."""
-    if isinstance(value, BaseModel):
-        return plain_facts(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain_value(entry) for key, entry in value.items()}
-    return [plain_value(entry) for entry in value] if isinstance(value, list | tuple) else value
+    return load_package(folder, trusts_code=trusts_code)
 
 
 def fits_no_line(name: str) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from inference_core.postprocess.components import remove_small_components
 from inference_core.postprocess.morphology import close_classes, fill_class_holes, open_classes
-from inference_core.postprocess.steps import apply_steps
+from inference_core.postprocess.steps import MaskStep, apply_steps
 from inference_core.postprocess.threshold import apply_threshold, otsu_level
 
 __all__ = [
+    "MaskStep",
     "apply_steps",
     "apply_threshold",
     "close_classes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from inference_core.errors import ConfigError
 from inference_core.postprocess.classes import check_mask
@@ -10,14 +10,18 @@ from inference_core.postprocess.components import remove_small_components
 from inference_core.postprocess.morphology import close_classes, fill_class_holes, open_classes
 from inference_core.records import Uint8Array
 
+MaskStep = tuple[str, int] | Callable[[Uint8Array], Uint8Array]
+"""A built-in step's name and value, or a function of (H, W) uint8 class ids that gives the same."""
 
-def apply_steps(mask: Uint8Array, *, steps: Iterable[tuple[str, int]], background: int = 0) -> Uint8Array:
+
+def apply_steps(mask: Uint8Array, *, steps: Iterable[MaskStep], background: int = 0) -> Uint8Array:
     """Clean a mask.
 
     Args:
         mask: (H, W) uint8 class ids. Not modified.
         steps: names with their value: ``min_area_px`` (pixels), ``fill_holes`` (true, or false for nothing),
-            ``open_px`` and ``close_px`` (diameter of the disc, odd).
+            ``open_px`` and ``close_px`` (diameter of the disc, odd). Or functions, which check themselves what they
+            give.
         background: class id of what is removed, never itself changed by opening or removal.
 
     Returns:
@@ -28,7 +32,11 @@ def apply_steps(mask: Uint8Array, *, steps: Iterable[tuple[str, int]], backgroun
         ShapeError: mask is not (H, W) uint8.
     """
     check_mask(mask)
-    for name, value in steps:
+    for step in steps:
+        if callable(step):
+            mask = step(mask)
+            continue
+        name, value = step
         mask = _apply_step(mask, name=name, value=value, background=background)
     return mask
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import cv2
@@ -13,15 +13,18 @@ from inference_core.prepare.color import check_channels, to_gray
 from inference_core.records import Uint8Array
 
 if TYPE_CHECKING:
-    from inference_core.input_spec import FilterSpec  # pydantic stays out of this package at run time
+    # pydantic stays out of this package at run time
+    from inference_core.input_spec import ClaheFilter, GammaFilter, GrayFilter, StretchMinmaxFilter
+
+    Filter = GrayFilter | StretchMinmaxFilter | ClaheFilter | GammaFilter | Callable[[Uint8Array], Uint8Array]
 
 
-def apply_filters(pixels: Uint8Array, filters: Iterable[FilterSpec]) -> Uint8Array:
+def apply_filters(pixels: Uint8Array, filters: Iterable[Filter]) -> Uint8Array:
     """Apply steps in order.
 
     Args:
         pixels: (H, W, C) uint8, C 1 or 3. Not modified.
-        filters: steps by name with their options.
+        filters: steps by name with their options, or functions, which check themselves what they give.
 
     Returns:
         (H, W, C) uint8; the argument itself without filters.
@@ -32,7 +35,9 @@ def apply_filters(pixels: Uint8Array, filters: Iterable[FilterSpec]) -> Uint8Arr
     """
     check_channels(pixels)
     for step in filters:
-        if step.name == "gray":
+        if callable(step):
+            pixels = step(pixels)
+        elif step.name == "gray":
             pixels = make_gray(pixels)
         elif step.name == "stretch_minmax":
             pixels = stretch_minmax(pixels)

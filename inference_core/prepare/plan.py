@@ -25,6 +25,9 @@ def plan_fit(
     fit: Fit,
     size_hw: tuple[int, int] | None = None,
     resize_px: int | None = None,
+    resize_hw: tuple[int, int] | None = None,
+    longest_px: int | None = None,
+    scaled_multiple_px: int = 1,
     multiple_px: int = 1,
     overlap_px: int = 0,
     long_side_rounding: LongSideRounding = "truncate",
@@ -40,10 +43,13 @@ def plan_fit(
         size_hw: size of the model's input, for ``tile`` of one tile. Not used by ``native``.
         resize_px: short side after scaling, for ``shortest_side_crop`` (None: the longer side of ``size_hw``, so that
             the crop is always full), ``native`` and ``tile`` (None: no scaling).
+        resize_hw: size after scaling, for ``stretch`` (None: ``size_hw``); of a larger one the centre is cut.
+        longest_px: limit of the long side where ``resize_px`` sets the short one. Used by ``native`` only.
+        scaled_multiple_px: sides after scaling are rounded down to multiples of it. Used by ``native`` only.
         multiple_px: height and width become multiples of it. Used by ``native`` only.
         overlap_px: least overlap of neighbouring tiles, up to half a tile. Used by ``tile`` only.
         long_side_rounding: of the long side, where the short side is scaled to ``resize_px``.
-        crop_rounding: of the crop's corner, for ``shortest_side_crop``.
+        crop_rounding: of the crop's corner, for ``shortest_side_crop`` and ``stretch``.
 
     Raises:
         ConfigError: an option is out of range.
@@ -56,8 +62,9 @@ def plan_fit(
         raise ConfigError(f"resize_px must be at least 1, got {resize_px}; give the short side in pixels")
     scaled_hw = image_hw
     if resize_px is not None and fit in ("native", "tile", "shortest_side_crop"):
-        scaled_hw = scale_short_side(image_hw, short_px=resize_px, rounding=long_side_rounding)
+        scaled_hw = scale_short_side(image_hw, short_px=resize_px, longest_px=longest_px, rounding=long_side_rounding)
     if fit == "native":
+        scaled_hw = round_down(scaled_hw, multiple=scaled_multiple_px)
         return _plan_native(image_hw, scaled_hw=scaled_hw, multiple_px=multiple_px)
     if size_hw is None or min(size_hw) < 1:
         raise ConfigError(
@@ -66,15 +73,11 @@ def plan_fit(
     if fit == "letterbox":
         return _plan_letterbox(image_hw, size_hw=size_hw)
     if fit == "stretch":
-        return _one_tile(image_hw, scaled_hw=size_hw, canvas_hw=size_hw, offset_yx=(0, 0))
+        return _plan_crop(image_hw, scaled_hw=resize_hw or size_hw, size_hw=size_hw, rounding=crop_rounding)
     if fit == "shortest_side_crop":
         if resize_px is None:
             scaled_hw = scale_short_side(image_hw, short_px=max(size_hw), rounding=long_side_rounding)
-        offset_yx = (
-            _crop_offset(scaled_hw[0], size_hw[0], rounding=crop_rounding),
-            _crop_offset(scaled_hw[1], size_hw[1], rounding=crop_rounding),
-        )
-        return _one_tile(image_hw, scaled_hw=scaled_hw, canvas_hw=size_hw, offset_yx=offset_yx)
+        return _plan_crop(image_hw, scaled_hw=scaled_hw, size_hw=size_hw, rounding=crop_rounding)
     if fit == "tile":
         return _plan_tile(image_hw, scaled_hw=scaled_hw, tile_hw=size_hw, overlap_px=overlap_px)
     raise ConfigError(
@@ -105,13 +108,38 @@ def check_fit_limit(placement: Placement, *, max_pixels: int) -> None:
 
 
 def scale_short_side(
-    image_hw: tuple[int, int], *, short_px: int, rounding: LongSideRounding = "truncate"
+    image_hw: tuple[int, int],
+    *,
+    short_px: int,
+    longest_px: int | None = None,
+    rounding: LongSideRounding = "truncate",
 ) -> tuple[int, int]:
-    """Size of an image whose short side becomes ``short_px``."""
+    """Size of an image whose short side becomes ``short_px``, or less where the long one would exceed ``longest_px``.
+
+    Source: for the limit, facebookresearch/detr, ``datasets/transforms.py``, and transformers,
+    ``get_size_with_aspect_ratio``, operation by operation: the long side may come out one pixel below the limit.
+    """
     short, long = min(image_hw), max(image_hw)
     exact = short_px * long / short
+    if longest_px is not None and long / short * short_px > longest_px:
+        limited = longest_px * short / long
+        short_px, exact = max(1, round(limited)), limited * long / short
+        if short == short_px:
+            return image_hw
     scaled_long = int(exact) if rounding == "truncate" else round(exact)
     return (short_px, scaled_long) if image_hw[0] <= image_hw[1] else (scaled_long, short_px)
+
+
+def round_down(size_hw: tuple[int, int], *, multiple: int) -> tuple[int, int]:
+    """Sides as multiples, at least one of them.
+
+    Raises:
+        ConfigError: the multiple is not positive.
+    """
+    if multiple < 1:
+        raise ConfigError(f"scaled_multiple_px must be at least 1, got {multiple}; 1 changes nothing")
+    height, width = (max(multiple, side - side % multiple) for side in size_hw)
+    return height, width
 
 
 def count_tiles(length: int, *, tile: int, overlap: int) -> int:
@@ -131,6 +159,16 @@ def _plan_letterbox(image_hw: tuple[int, int], *, size_hw: tuple[int, int]) -> P
     width = min(size_hw[1], max(1, round(image_hw[1] * scale)))
     offset_yx = ((size_hw[0] - height) // 2, (size_hw[1] - width) // 2)
     return _one_tile(image_hw, scaled_hw=(height, width), canvas_hw=size_hw, offset_yx=offset_yx)
+
+
+def _plan_crop(
+    image_hw: tuple[int, int], *, scaled_hw: tuple[int, int], size_hw: tuple[int, int], rounding: CropRounding
+) -> Placement:
+    offset_yx = (
+        _crop_offset(scaled_hw[0], size_hw[0], rounding=rounding),
+        _crop_offset(scaled_hw[1], size_hw[1], rounding=rounding),
+    )
+    return _one_tile(image_hw, scaled_hw=scaled_hw, canvas_hw=size_hw, offset_yx=offset_yx)
 
 
 def _crop_offset(length: int, crop: int, *, rounding: CropRounding) -> int:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from inference_core.hook_spec import HookSpec
+from inference_core.hooks.function import HookFunction
+from inference_core.hooks.package_code import NO_CODE, PackageCode
 from inference_core.output_spec import TaskName
 from inference_core.spec import ModelSpec
 from inference_core.tasks.classification import ClassificationTask
 from inference_core.tasks.detection import DetectionTask
 from inference_core.tasks.embedding import EmbeddingTask
+from inference_core.tasks.hook_decoder import HookDecoder
+from inference_core.tasks.hook_step import HookRecordStep
+from inference_core.tasks.hooked import HookedTask
 from inference_core.tasks.multilabel import MultiLabelTask
 from inference_core.tasks.protocol import Task
 from inference_core.tasks.segmentation import SegmentationTask
@@ -25,6 +31,26 @@ TASKS: Mapping[TaskName, Callable[[ModelSpec], Task]] = MappingProxyType(
 )
 
 
-def build_task(spec: ModelSpec) -> Task:
-    """The task that the spec names."""
-    return TASKS[spec.task](spec)
+def build_task(spec: ModelSpec, *, code: PackageCode = NO_CODE) -> Task:
+    """The task that the spec names, with its hooks around it. They are imported when they first run.
+
+    Args:
+        spec: the model's.
+        code: of the package, where hooks lie in it; without, such a task makes rows and nothing else.
+    """
+    is_mask_task = spec.task == "segmentation"
+    task = SegmentationTask(spec, code=code) if is_mask_task else TASKS[spec.task](spec)
+    decoder = spec.output.decoder
+    steps = [] if is_mask_task else [step for step in spec.postprocess if isinstance(step, HookSpec)]
+    if not isinstance(decoder, HookSpec) and not steps:
+        return task
+    return HookedTask(
+        task,
+        decoder=HookDecoder(HookFunction(decoder, role="decoder", key="output.decoder", code=code), spec=spec)
+        if isinstance(decoder, HookSpec)
+        else None,
+        steps=[
+            HookRecordStep(HookFunction(step, role="step", key="postprocess", code=code), classes=spec.classes)
+            for step in steps
+        ],
+    )

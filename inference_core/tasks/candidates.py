@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from array_api_compat import array_namespace, device
@@ -11,6 +12,9 @@ from inference_core.engines.protocol import Array
 
 NO_SCORE = -1.0
 """Of what is no box: background, padding, or under the threshold."""
+
+Threshold = float | Sequence[float]
+"""Least score of a box: of any class, or for each class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -23,14 +27,16 @@ class Candidates:
     """(B, N) float32; NO_SCORE where there is no box."""
     class_ids: Array
     """(B, N) int32."""
+    rows: Array | None = None
+    """(B, N) int64, which of the decoded candidates each is; None where all are there in order."""
 
 
-def ranked(candidates: Candidates, *, threshold: float, max_candidates: int) -> Candidates:
+def ranked(candidates: Candidates, *, threshold: Threshold, max_candidates: int) -> Candidates:
     """The best candidates that reach the threshold: by score, then by class id, then by position.
 
     Args:
         candidates: as decoded, not modified.
-        threshold: least score.
+        threshold: least score, one for all or one for each class.
         max_candidates: most that are kept for a tile.
 
     Returns:
@@ -39,13 +45,23 @@ def ranked(candidates: Candidates, *, threshold: float, max_candidates: int) -> 
     xp = array_namespace(candidates.scores)
     if candidates.scores.shape[1] == 0:
         candidates = one_empty_slot(candidates)
-    is_found = candidates.scores >= threshold  # False for NaN, too
+    least = least_scores(candidates.class_ids, threshold)
+    is_found = candidates.scores >= least  # False for NaN, too
     scores = xp.where(is_found, candidates.scores, xp.full_like(candidates.scores, NO_SCORE))
     most = int(xp.max(xp.sum(xp.astype(is_found, xp.int32), axis=1)))
     by_class = xp.argsort(candidates.class_ids, axis=1, stable=True)
     by_score = xp.argsort(xp.take_along_axis(scores, by_class, axis=1), axis=1, descending=True, stable=True)
     order = xp.take_along_axis(by_class, by_score, axis=1)[:, : max(1, min(most, max_candidates))]
-    return take(Candidates(boxes_xyxy=candidates.boxes_xyxy, scores=scores, class_ids=candidates.class_ids), order)
+    return take(replace(candidates, scores=scores), order)
+
+
+def least_scores(class_ids: Array, threshold: Threshold) -> Any:
+    """The least score for the class of each of (B, N) candidates; one number where it is the same for all."""
+    if isinstance(threshold, float):
+        return threshold
+    xp = array_namespace(class_ids)
+    known = xp.asarray(threshold, dtype=xp.float32, device=device(class_ids))  # (K,)
+    return xp.reshape(xp.take(known, xp.reshape(class_ids, (-1,)), axis=0), tuple(class_ids.shape))
 
 
 def take(candidates: Candidates, order: Array) -> Candidates:
@@ -55,6 +71,7 @@ def take(candidates: Candidates, order: Array) -> Candidates:
         boxes_xyxy=xp.take_along_axis(candidates.boxes_xyxy, xp.stack([order] * 4, axis=-1), axis=1),
         scores=xp.take_along_axis(candidates.scores, order, axis=1),
         class_ids=xp.take_along_axis(candidates.class_ids, order, axis=1),
+        rows=order if candidates.rows is None else xp.take_along_axis(candidates.rows, order, axis=1),
     )
 
 
@@ -64,6 +81,7 @@ def pad_to(candidates: Candidates, count: int) -> Candidates:
         boxes_xyxy=pad_axis_1(candidates.boxes_xyxy, count, fill=0),
         scores=pad_axis_1(candidates.scores, count, fill=NO_SCORE),
         class_ids=pad_axis_1(candidates.class_ids, count, fill=0),
+        rows=None if candidates.rows is None else pad_axis_1(candidates.rows, count, fill=0),
     )
 
 

@@ -9,49 +9,65 @@ import numpy as np
 import pyarrow as pa
 from array_api_compat import array_namespace
 
+from inference_core.detection_spec import gives_masks
 from inference_core.engines.protocol import Array
 from inference_core.prepare import boxes_to_image, points_to_image
-from inference_core.records import Detection, Placement, Result
+from inference_core.records import Detection, InstanceMask, Placement, Result
 from inference_core.spec import ModelSpec
 from inference_core.tasks.boxes import areas
 from inference_core.tasks.candidates import NO_SCORE, Candidates
-from inference_core.tasks.decoders.decode import decode
+from inference_core.tasks.decoders.decode import decode, decode_masks
+from inference_core.tasks.decoders.mask_maps import has_logit_masks
+from inference_core.tasks.instance_masks import MaskPart, place_mask
+from inference_core.tasks.kept_masks import reduce_masks
+from inference_core.tasks.mask_grid import grid_level
 from inference_core.tasks.nms import suppress
 from inference_core.tasks.protocol import RawOutput
 from inference_core.tasks.tile_boxes import TileBoxes, join_tile_boxes
 
-OBJECT_TYPE = pa.struct(
-    [
-        ("class_id", pa.int32()),
-        ("label", pa.string()),
-        ("score", pa.float32()),
-        *((name, pa.float32()) for name in ("x_min", "y_min", "x_max", "y_max")),
-    ]
+OBJECT_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("class_id", pa.int32()),
+    pa.field("label", pa.string()),
+    pa.field("score", pa.float32()),
+    *(pa.field(name, pa.float32()) for name in ("x_min", "y_min", "x_max", "y_max")),
 )
+MASK_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("mask_area_px", pa.int64()),
+    pa.field("mask", pa.struct([("size", pa.list_(pa.int32())), ("counts", pa.string())])),
+)
+"""Of an object where the model gives instance masks, besides OBJECT_FIELDS."""
+
+
+def fields_of(*, has_masks: bool) -> tuple[pa.Field, ...]:
+    """The columns of a detection model."""
+    kind = pa.struct([*OBJECT_FIELDS, *MASK_FIELDS * has_masks])
+    return (
+        pa.field("num_objects", pa.int32()),
+        pa.field("score", pa.float32()),
+        pa.field("objects", pa.list_(kind)),
+    )
 
 
 class DetectionTask:
     """Reads what ``output.decoder`` names; boxes of several tiles are joined.
 
     Args:
-        spec: ``output.threshold`` is the least score, ``output.nms`` says which of overlapping boxes are kept.
+        spec: ``output.threshold`` and ``thresholds`` are the least scores, ``output.nms`` says which of overlapping
+            boxes are kept.
     """
-
-    result_fields: tuple[pa.Field, ...] = (
-        pa.field("num_objects", pa.int32()),
-        pa.field("score", pa.float32()),
-        pa.field("objects", pa.list_(OBJECT_TYPE)),
-    )
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
+        self.result_fields = fields_of(has_masks=gives_masks(spec.output.decoder))
+        least = [spec.output.thresholds.get(label, spec.output.threshold) for label in spec.classes]
+        self._threshold = least if spec.output.thresholds else spec.output.threshold
 
     @np.errstate(over="ignore", invalid="ignore")
     def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
         """The boxes that stay, best first, in pixels of the tile; n is ``output.nms.max_boxes``.
 
         ``boxes_xyxy`` (B, n, 4), ``scores`` (B, n), ``class_ids`` (B, n) int32; ``num_boxes`` (B,) int32 of them are
-        used. ``finite`` (B,).
+        used. ``finite`` (B,). With masks also ``masks`` and ``mask_windows``, see ``reduce_masks``.
         """
         output = self._spec.output
         assert output.decoder is not None, "the spec of a detection model names its decoder"
@@ -63,14 +79,24 @@ class DetectionTask:
             num_classes=len(self._spec.classes),
             input_hw=tile_hw,
         )
-        kept = suppress(candidates, nms=output.nms, threshold=output.threshold)
+        kept = suppress(candidates, nms=output.nms, threshold=self._threshold)
         xp = array_namespace(kept.scores)
+        num_boxes = xp.sum(xp.astype(kept.scores > NO_SCORE, xp.int32), axis=1, dtype=xp.int32)
+        finite = is_finite(candidates, kept)
+        maps = decode_masks(outputs, output.decoder, names=output.names, num_boxes=int(candidates.scores.shape[1]))
+        masks: dict[str, Array] = {}
+        if maps is not None:
+            masks, has_finite_masks = reduce_masks(
+                maps, kept, num_boxes, decoder=output.decoder, input_hw=tile_hw, mask_px=output.mask_px
+            )
+            finite = finite & has_finite_masks
         return {
             "boxes_xyxy": kept.boxes_xyxy,
             "scores": kept.scores,
             "class_ids": kept.class_ids,
-            "num_boxes": xp.sum(xp.astype(kept.scores > NO_SCORE, xp.int32), axis=1, dtype=xp.int32),
-            "finite": is_finite(candidates, kept),
+            "num_boxes": num_boxes,
+            "finite": finite,
+            **masks,
         }
 
     def finish(self, raw: RawOutput, placement: Placement) -> Result:
@@ -86,19 +112,33 @@ class DetectionTask:
             scores=found.scores,
             class_ids=found.class_ids,
             labels=tuple(self._spec.classes[index] for index in found.class_ids),
+            masks=self._masks(found, placement),
         )
+
+    def _masks(self, found: TileBoxes, placement: Placement) -> tuple[InstanceMask, ...] | None:
+        """The objects' masks in the image's pixels."""
+        decoder = self._spec.output.decoder
+        if decoder is None or not gives_masks(decoder):
+            return None
+        level = grid_level(self._spec.output.mask_threshold, is_logits=has_logit_masks(decoder))
+        return tuple(place_mask(parts, image_hw=placement.image_hw, level=level) for parts in found.mask_parts)
 
     def to_row(self, result: Result) -> dict[str, Any]:
         """The objects nested, their number and the best score flat; without objects there is no score."""
         assert isinstance(result, Detection), "a detection task makes detections"
         parts = (result.class_ids.tolist(), result.labels, result.scores.tolist(), result.boxes_xyxy.tolist())
+        names = [field.name for field in OBJECT_FIELDS]
+        objects: list[dict[str, Any]] = [
+            dict(zip(names, (class_id, label, score, *box), strict=True))
+            for class_id, label, score, box in zip(*parts, strict=True)
+        ]
+        for values, mask in zip(objects, result.masks or (), strict=result.masks is not None):
+            values["mask_area_px"] = mask.area_px
+            values["mask"] = {"size": list(mask.size_hw), "counts": mask.counts}
         return {
-            "num_objects": len(result.scores),
-            "score": float(result.scores[0]) if len(result.scores) else None,
-            "objects": [
-                dict(zip(OBJECT_TYPE.names, (class_id, label, score, *box), strict=True))
-                for class_id, label, score, box in zip(*parts, strict=True)
-            ],
+            "num_objects": len(objects),
+            "score": float(result.scores[0]) if len(objects) else None,
+            "objects": objects,
         }
 
 
@@ -119,8 +159,21 @@ def tile_boxes(raw: RawOutput, placement: Placement, *, tile_index: int, clips: 
     clipped = boxes_to_image(found, placement, tile_index=tile_index)
     is_inside = areas(clipped) > 0
     boxes = clipped if clips else points_to_image(found.reshape(-1, 2), placement, tile_index=tile_index).reshape(-1, 4)
+    mask_parts = parts_of_tile(raw, placement, tile_index=tile_index)
     return TileBoxes(
         boxes_xyxy=boxes[is_inside],
         scores=np.asarray(raw["scores"][tile_index, :count][is_inside], np.float32),
         class_ids=np.asarray(raw["class_ids"][tile_index, :count][is_inside], np.int32),
+        mask_parts=[mask_parts[index] for index in np.flatnonzero(is_inside)],
     )
+
+
+def parts_of_tile(raw: RawOutput, placement: Placement, *, tile_index: int) -> list[tuple[MaskPart, ...]]:
+    """What makes the mask of each of a tile's boxes; nothing without masks."""
+    count = int(raw["num_boxes"][tile_index])
+    if "masks" not in raw:
+        return [()] * count
+    corners = raw["mask_windows"][tile_index, :count].reshape(-1, 2)
+    windows = points_to_image(corners, placement, tile_index=tile_index).reshape(-1, 4)
+    grids = raw["masks"][tile_index, :count]
+    return [(MaskPart(grid=grid, window_xyxy=window),) for grid, window in zip(grids, windows, strict=True)]

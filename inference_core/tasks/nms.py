@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from array_api_compat import array_namespace, device
 
 from inference_core.detection_spec import NmsSpec
 from inference_core.engines.protocol import Array
 from inference_core.tasks.boxes import pairwise_iou
-from inference_core.tasks.candidates import NO_SCORE, Candidates, pad_to, ranked, take
+from inference_core.tasks.candidates import NO_SCORE, Candidates, Threshold, least_scores, pad_to, ranked, take
 
 
-def suppress(candidates: Candidates, *, nms: NmsSpec, threshold: float) -> Candidates:
+def suppress(candidates: Candidates, *, nms: NmsSpec, threshold: Threshold) -> Candidates:
     """The boxes that stay.
 
     Args:
         candidates: (B, N) as decoded, not modified.
         nms: how.
-        threshold: least score, before and, with soft suppression, after.
+        threshold: least score, one for all or one for each class, before and, with soft suppression, after.
 
     Returns:
         (B, ``nms.max_boxes``), best first; equal scores come by class id, then by position. Slots that are not used
@@ -61,22 +63,20 @@ def hard_nms(found: Candidates, *, iou_threshold: float, class_agnostic: bool) -
         if bool(xp.all(updated == stays)):
             break
         stays = updated
-    kept = Candidates(
-        boxes_xyxy=found.boxes_xyxy,
-        scores=xp.where(stays, found.scores, xp.full_like(found.scores, NO_SCORE)),
-        class_ids=found.class_ids,
-    )
+    kept = replace(found, scores=xp.where(stays, found.scores, xp.full_like(found.scores, NO_SCORE)))
     return take(kept, xp.argsort(xp.astype(stays, xp.int8), axis=1, descending=True, stable=True))
 
 
-def soft_nms(found: Candidates, *, sigma: float, class_agnostic: bool, threshold: float, max_boxes: int) -> Candidates:
+def soft_nms(
+    found: Candidates, *, sigma: float, class_agnostic: bool, threshold: Threshold, max_boxes: int
+) -> Candidates:
     """Lower the score of each box by its overlap with better ones, and drop those that fall under ``threshold``.
 
     Args:
         found: (B, M), ranked.
         sigma: > 0; smaller lowers more.
         class_agnostic: whether boxes of different classes compete.
-        threshold: least score afterwards.
+        threshold: least score afterwards, one for all or one for each class.
         max_boxes: most boxes that are kept.
 
     Returns:
@@ -86,6 +86,7 @@ def soft_nms(found: Candidates, *, sigma: float, class_agnostic: bool, threshold
     """
     xp = array_namespace(found.scores)
     decay = xp.exp(-(overlaps(found, class_agnostic=class_agnostic) ** 2) / sigma)  # (B, M, M)
+    least = least_scores(found.class_ids, threshold)
     scores, positions, kept_scores = found.scores, [], []
     for _ in range(min(max_boxes, scores.shape[1])):
         best = xp.argmax(scores, axis=1)[:, None]  # (B, 1), the first of equal ones
@@ -95,9 +96,9 @@ def soft_nms(found: Candidates, *, sigma: float, class_agnostic: bool, threshold
         factors = xp.take_along_axis(decay, xp.stack([best] * scores.shape[1], axis=-1), axis=1)[:, 0, :]
         scores = xp.where(scores > NO_SCORE, scores * factors, scores)
         is_best = xp.arange(scores.shape[1], device=device(scores))[None, :] == best
-        scores = xp.where(is_best | (scores < threshold), xp.full_like(scores, NO_SCORE), scores)
+        scores = xp.where(is_best | (scores < least), xp.full_like(scores, NO_SCORE), scores)
     kept = take(found, xp.concat(positions, axis=1))
-    return Candidates(boxes_xyxy=kept.boxes_xyxy, scores=xp.concat(kept_scores, axis=1), class_ids=kept.class_ids)
+    return replace(kept, scores=xp.concat(kept_scores, axis=1))
 
 
 def overlaps(found: Candidates, *, class_agnostic: bool) -> Array:

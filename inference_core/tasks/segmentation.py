@@ -14,10 +14,14 @@ from array_api_compat import array_namespace
 
 from inference_core.engines.protocol import Array
 from inference_core.errors import ModelError
-from inference_core.postprocess import apply_steps, apply_threshold
+from inference_core.hook_spec import HookSpec
+from inference_core.hooks.function import HookFunction
+from inference_core.hooks.package_code import NO_CODE, PackageCode
+from inference_core.postprocess import MaskStep, apply_steps, apply_threshold
+from inference_core.postprocess.hook_step import HookStep
 from inference_core.prepare import blend_tiles, map_to_image
 from inference_core.records import Placement, Result, Segmentation, Uint8Array
-from inference_core.spec import ModelSpec
+from inference_core.spec import ModelSpec, StepSpec
 from inference_core.tasks.class_ids import CERTAIN, is_class_ids, read_class_ids
 from inference_core.tasks.outputs import (
     activate,
@@ -50,6 +54,7 @@ class SegmentationTask:
 
     Args:
         spec: ``output.threshold`` decides two classes, the largest score decides more.
+        code: of the package, where steps lie in it.
     """
 
     result_fields: tuple[pa.Field, ...] = (
@@ -59,11 +64,11 @@ class SegmentationTask:
         pa.field("classes", pa.list_(CLASS_TYPE)),
     )
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, *, code: PackageCode = NO_CODE) -> None:
         self._spec = spec
         self._num_classes = len(spec.classes)
         self._keeps_scores = not spec.is_binary and (spec.output.resize_from == "scores" or spec.input.fit == "tile")
-        self._steps = tuple((step.name, step.value) for step in spec.postprocess)
+        self._steps = tuple(self._read_step(step, code=code) for step in spec.postprocess)
 
     @np.errstate(over="ignore", invalid="ignore")
     def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
@@ -137,6 +142,13 @@ class SegmentationTask:
         if self._steps:
             mask = apply_steps(mask, steps=self._steps, background=BACKGROUND)
         return self._measure(mask, scores)
+
+    def _read_step(self, step: StepSpec, *, code: PackageCode) -> MaskStep:
+        """A step as ``apply_steps`` takes it."""
+        if isinstance(step, HookSpec):
+            function = HookFunction(step, role="step", key="postprocess", code=code)
+            return HookStep(function, num_classes=self._num_classes)
+        return step.name, step.value
 
     def _decide(self, raw: RawOutput, placement: Placement) -> tuple[Uint8Array, Uint8Array]:
         """Class ids and scores, both (H, W) uint8 in the image's pixels."""

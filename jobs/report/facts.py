@@ -44,6 +44,8 @@ class RunFacts:
     num_attempts: int
     """How often the run was started; 1 where it was never interrupted."""
     num_cores: int
+    golden: str = ""
+    """What became of the package's golden images, of each attempt that found something else; "" where unknown."""
 
     @property
     def is_balanced(self) -> bool:

@@ -13,6 +13,7 @@ from PIL import Image
 from inference_core.cli import build_app, run_app
 from inference_core.commands.predict import file_names
 from inference_core.errors import ConfigError, JobError
+from tests.asset_packages import write_package
 from tests.drawn_images import png_bytes
 from tests.tiny_models import tiny_classifier, tiny_segmenter
 
@@ -115,6 +116,28 @@ def test_a_package_is_checked(millrace: Run, classifier: Path) -> None:
     assert "package works" in output
     for fact in ("tiny-classification", "3: red, green, blue", "onnxruntime on cpu, fp32", "stretch 16x16 rgb"):
         assert fact in output
+
+
+def test_what_loading_left_out_is_shown(millrace: Run, tmp_path: Path) -> None:
+    import torch  # here, because most tests do without
+
+    from inference_core.models.unet import build_unet
+
+    options = {"in_channels": 3, "num_classes": 2, "widths": [2, 4]}
+    # As milesial's Pytorch-UNet saves its weights.
+    torch.save({**build_unet(**options).state_dict(), "mask_values": [0, 255]}, tmp_path / "unet.pth")
+    spec = {
+        "name": "unet",
+        "task": "segmentation",
+        "format": "state_dict",
+        "weights": "unet.pth",
+        "architecture": {"name": "unet", "options": options},
+        "classes": ["background", "cell"],
+        "input": {"fit": "stretch", "size_hw": [16, 16]},
+    }
+    code, output, _ = millrace("models", "check", write_package(tmp_path, spec))
+    assert code == 0
+    assert "unet.pth: left out 1 other key (mask_values), no tensors" in output
 
 
 def test_a_path_that_looks_like_markup(millrace: Run, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from inference_core.engines.protocol import Array, EngineFacts
 from inference_core.errors import ConfigError
+from inference_core.execution_choice import ExecutionChoice
 from inference_core.finisher import Finisher
 from inference_core.images import Limits
 from inference_core.models.package import load_package
@@ -19,6 +20,7 @@ from inference_core.runner import Runner
 from inference_core.tasks.build import build_task
 from tests.asset_packages import camvid_package, mobilenet_package
 from tests.drawn_images import BAD_FILES, draw_folder, png_bytes
+from tests.failing_modules import fragile_package
 from tests.specs import model_spec
 from tests.tiny_models import tiny_classifier, tiny_segmenter
 
@@ -257,3 +259,51 @@ def test_a_package_may_be_given_read(tmp_path: Path) -> None:
 )
 def test_what_an_image_is_called(image: Any, expected_id: str, expected_uri: str) -> None:
     assert (default_id(image, 7), uri_of(image)) == (expected_id, expected_uri)
+
+
+# What is decided on a sample
+
+
+def test_nothing_is_decided_where_nothing_is_open(predictor: Predictor) -> None:
+    assert predictor.choice == ExecutionChoice()
+
+
+def test_a_batch_size_is_decided_on_a_sample(tmp_path: Path) -> None:
+    images = [png_bytes(index) for index in range(5)]
+    predictor = Predictor.load(tiny_classifier(tmp_path), device="cpu", batch_size="auto", sample=images)
+    assert predictor.choice.batch is not None
+    assert predictor.choice.batch.table
+    assert [one.result for one in predictor.predict_batch(images)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"engine": "auto"}, "engine: must be named where there is no sample, got auto; name it, or give a sample"),
+        ({"batch_size": "auto"}, "batch_size: must be named where there is no sample, got auto"),
+    ],
+    ids=["engine", "batch-size"],
+)
+def test_without_a_sample_nothing_can_be_decided(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Predictor.load(tiny_classifier(tmp_path), device="cpu", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "engine", "is_told"),
+    [
+        pytest.param({"sample": True}, "torch on cpu, fp32", False, id="falls-back"),
+        pytest.param({"sample": True, "precision_guard": "warn"}, "torch on cpu, bf16", False, id="warns"),
+        pytest.param({}, "torch on cpu, bf16", True, id="no-sample"),
+        pytest.param({"precision_guard": "off"}, "torch on cpu, bf16", False, id="off"),
+    ],
+)
+def test_a_precision_that_answers_otherwise_is_found_out_on_a_sample(
+    tmp_path: Path, options: dict[str, Any], engine: str, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    white = np.full((16, 16, 3), 255, np.uint8)
+    given = {**options, "sample": [white]} if options.get("sample") else options
+    package = fragile_package(tmp_path, scale=3.4e38)
+    predictor = Predictor.load(package, device="cpu", precision="bf16", **given)
+    assert predictor.predict(white).engine == engine
+    assert ("precision bf16 is not compared with fp32: give a sample" in caplog.text) is is_told

@@ -212,6 +212,88 @@ def test_a_graph_of_a_fixed_batch(fixed: int) -> None:
     assert [best_class(item) for item in items] == [source.mean(axis=(0, 1)).argmax() for source in sources]
 
 
+def test_what_fitted_is_kept_over_calls_and_counted() -> None:
+    engine = MeansEngine(max_tiles=5)
+    runner = runner_of(engine, batch_size=20)
+    runner.infer(prepared(images(20)))
+    assert [shape[0] for shape in engine.shapes] == [20, 10, 5, 5, 5, 5]
+    assert runner.num_oom_halvings == 2
+    engine.shapes.clear()
+    runner.infer(prepared(images(20)))
+    assert [shape[0] for shape in engine.shapes] == [5, 5, 5, 5]
+    assert runner.num_oom_halvings == 2
+
+
+def test_a_shape_may_have_smaller_batches_than_the_chunk() -> None:
+    engine = MeansEngine()
+    task = build_task(model_spec({"output": {"activation": "none"}}))
+    Runner(engine, task, batch_size=3, size_of_shape={(8, 8): 2}).infer(prepared(images(7)))
+    assert [shape[0] for shape in engine.shapes] == [2, 1, 2, 1, 1]
+
+
+class SlowMeansEngine(MeansEngine):
+    """One whose batches can be begun before they are waited for.
+
+    Args:
+        max_under_way: more tiles at a time do not fit while another batch is under way.
+    """
+
+    def __init__(self, *, max_tiles: int = 10_000, max_under_way: int = 10_000) -> None:
+        super().__init__(max_tiles=max_tiles)
+        self.max_under_way = max_under_way
+        self.log: list[str] = []
+
+    def submit(self, tiles: Sequence[Uint8Array]) -> dict[str, Array]:
+        self.log.append(f"submit {len(tiles)}")
+        if len(tiles) > self.max_under_way:
+            raise DeviceMemoryError("out of memory")
+        return super().run(np.stack(tiles))
+
+    def run(self, batch: Uint8Array) -> dict[str, Array]:
+        self.log.append(f"run {len(batch)}")
+        return super().run(batch)
+
+    def fetch(self, arrays: Mapping[str, Array]) -> Any:
+        def wait() -> dict[str, Array]:
+            self.log.append("wait")
+            return dict(arrays)
+
+        return wait
+
+
+def raw_of(items: Sequence[RawItem]) -> list[Any]:
+    return [(item.source.image_id, item.status, item.error, item.raw and item.raw["scores"].tolist()) for item in items]
+
+
+def test_batches_of_an_engine_that_overlaps_are_begun_ahead() -> None:
+    engine = SlowMeansEngine()
+    runner_of(engine, batch_size=4).infer(prepared(images(10)))
+    assert engine.log == ["submit 4", "submit 4", "wait", "submit 2", "wait", "wait"]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{}, {"max_tiles": 3}, {"max_under_way": 0}, {"max_under_way": 5, "max_tiles": 2}],
+    ids=["fits", "halved", "never-ahead", "both"],
+)
+def test_an_engine_that_overlaps_gives_what_another_gives(limits: dict[str, int]) -> None:
+    sources: list[Any] = [*images(30), *images(5, image_hw=(16, 8)), *images(6, seed=1)]
+    sources[3], sources[17] = None, np.full((8, 8, 3), POISON, np.uint8)
+    items = prepared(sources, {"fit": "native", "size_hw": None, "multiple_px": 8})
+    expected = runner_of(MeansEngine(), batch_size=8).infer(items)
+    assert raw_of(runner_of(SlowMeansEngine(**limits), batch_size=8).infer(items)) == raw_of(expected)
+    assert statuses(expected).count("infer_error") == 1
+
+
+def test_what_did_not_fit_ahead_lowers_the_following_batches() -> None:
+    engine = SlowMeansEngine(max_tiles=4)
+    runner = runner_of(engine, batch_size=8)
+    runner.infer(prepared(images(24)))
+    assert engine.log[:3] == ["submit 8", "run 8", "run 4"]
+    assert engine.log[4:] == ["submit 4", "submit 4", "wait", "submit 4", "wait", "submit 4", "wait", "wait"]
+    assert runner.num_oom_halvings == 1
+
+
 # Tiles
 
 
@@ -296,7 +378,7 @@ def test_a_reduction_that_does_not_fit_is_halved_too(error: Exception) -> None:
     engine = MeansEngine()
     items = runner_of(engine, batch_size=8, task=HungryTask(error)).infer(prepared(images(8)))
     assert statuses(items) == ["ok"] * 8
-    assert [shape[0] for shape in engine.shapes] == [8, 4, 2, 2, 4, 2, 2]
+    assert [shape[0] for shape in engine.shapes] == [8, 4, 2, 2, 2, 2]
 
 
 def test_another_error_of_the_reduction_is_a_bug() -> None:

@@ -63,6 +63,10 @@ def test_a_wrong_setting_is_refused(changes: dict[str, Any], message: str) -> No
         pytest.param({"execution": {"precision": "fp32"}}, False, id="precision"),
         pytest.param({"execution": {"engine": "openvino"}}, False, id="engine"),
         pytest.param({"execution": {"batch_size": 3}}, False, id="batch-size"),
+        pytest.param({"execution": {"batch_size": "auto"}}, False, id="measured-batch-size"),
+        pytest.param({"execution": {"precision_guard": "warn"}}, False, id="precision-guard"),
+        pytest.param({"execution": {"compile": True}}, False, id="compile"),
+        pytest.param({"execution": {"cuda_graphs": True}}, False, id="cuda-graphs"),
     ],
 )
 def test_what_makes_two_commands_the_same_run(changes: dict[str, Any], is_same_run: bool) -> None:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inference_core.detection_spec import (
-    ROLES_OF_DECODER,
     DecoderSpec,
     DetrDecoder,
     FastestdetDecoder,
+    Mask2formerDecoder,
     SsdDecoder,
     TorchvisionDecoder,
     Yolov5Decoder,
     Yolov8Decoder,
     YoloxDecoder,
+    gives_masks,
+    roles_of,
 )
 from inference_core.engines.protocol import Array
 from inference_core.errors import ModelError
+from inference_core.hook_spec import HookSpec
 from inference_core.tasks.candidates import Candidates
 from inference_core.tasks.decoders.detr import decode_detr
 from inference_core.tasks.decoders.fastestdet import decode_fastestdet
+from inference_core.tasks.decoders.mask2former import decode_mask2former
+from inference_core.tasks.decoders.mask_maps import MaskMaps, mask_maps
 from inference_core.tasks.decoders.ssd import decode_ssd
 from inference_core.tasks.decoders.torchvision import decode_torchvision
 from inference_core.tasks.decoders.yolov5 import decode_yolov5
@@ -40,7 +45,7 @@ def decode(
     """Boxes in input pixels.
 
     Args:
-        outputs: the model's, by name; the first axis is B tiles.
+        outputs: the model's, by name; the first axis is B tiles. With a hook those that it gave.
         decoder: the family of models and its options.
         name: the output that a decoder of one output reads; None for the first.
         names: outputs by the decoder's own names, where they differ.
@@ -50,7 +55,9 @@ def decode(
     Raises:
         ModelError: an output is missing or does not fit.
     """
-    roles = ROLES_OF_DECODER.get(decoder.name)
+    if isinstance(decoder, HookSpec):
+        return Candidates(**outputs)
+    roles = roles_of(decoder)
     picked = by_role(outputs, roles, names=names) if roles else {"output": pick_output(outputs, name=name)}
     match decoder:
         case YoloxDecoder():
@@ -67,6 +74,27 @@ def decode(
             return decode_torchvision(picked, decoder, num_classes=num_classes)
         case DetrDecoder():
             return decode_detr(picked, decoder, num_classes=num_classes, input_hw=input_hw)
+        case Mask2formerDecoder():
+            return decode_mask2former(picked, decoder, num_classes=num_classes, input_hw=input_hw)
+
+
+def decode_masks(
+    outputs: Mapping[str, Array], decoder: DecoderSpec, *, names: Mapping[str, str], num_boxes: int
+) -> MaskMaps | None:
+    """The masks of the candidates, None where the decoder gives none.
+
+    Args:
+        outputs: as for ``decode``, which has checked the boxes.
+        decoder: likewise.
+        names: likewise.
+        num_boxes: N, candidates of a tile.
+
+    Raises:
+        ModelError: an output does not fit.
+    """
+    if not gives_masks(decoder):
+        return None
+    return mask_maps(by_role(outputs, roles_of(decoder), names=names), decoder, num_boxes=num_boxes)
 
 
 def by_role(outputs: Mapping[str, Array], roles: tuple[str, ...], *, names: Mapping[str, str]) -> dict[str, Array]:

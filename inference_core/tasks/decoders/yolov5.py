@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from array_api_compat import array_namespace
-
 from inference_core.detection_spec import Yolov5Decoder
 from inference_core.engines.protocol import Array
 from inference_core.tasks.boxes import corners_of_centers, scale_boxes
 from inference_core.tasks.candidates import Candidates
+from inference_core.tasks.decoders.mask_maps import boxes_first, count_prototypes
 from inference_core.tasks.decoders.scores import activate_last, best_class, check_shape
 
 
@@ -20,12 +19,12 @@ def decode_yolov5(
 
     Source: ultralytics/yolov5, ``utils/general.py``, ``non_max_suppression``: the score is objectness times class.
     """
-    (rows,) = outputs.values()
-    check_shape(rows, axes_of(options.layout, 5 + num_classes), decoder=options.name)
-    if options.layout == "BCN":
-        rows = array_namespace(rows).permute_dims(rows, (0, 2, 1))
+    rows, *_ = outputs.values()
+    num_prototypes = count_prototypes(outputs, options)
+    check_shape(rows, axes_of(options.layout, 5 + num_classes + num_prototypes), decoder=options.name)
+    rows = boxes_first(rows, layout=options.layout)
     boxes = corners_of_centers(rows[..., :4])
-    scores = activate_last(rows[..., 4:], activation=options.activation)
+    scores = activate_last(rows[..., 4 : rows.shape[2] - num_prototypes], activation=options.activation)
     best, class_ids = best_class(scores[..., 1:])
     return Candidates(
         boxes_xyxy=scale_boxes(boxes, input_hw=input_hw) if options.units == "relative" else boxes,

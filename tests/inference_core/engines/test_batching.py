@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_core.engines.batching import Outputs, run_tiles
+from inference_core.engines.batching import Outputs, cut_batches, run_batch
+from inference_core.engines.fitting_sizes import FittingSizes
 from inference_core.errors import DeviceMemoryError, EngineError, InferError, InputError, OutOfMemoryError
 from inference_core.records import Uint8Array
 
@@ -40,6 +41,18 @@ class Forward:
         return {"value": values.astype(np.float32), "finite": values != NOT_FINITE}
 
 
+def run_tiles(
+    tiles: list[Uint8Array],
+    forward: Callable[[Uint8Array], Outputs],
+    *,
+    batch_size: int,
+    sizes: FittingSizes | None = None,
+) -> list[Outputs | InputError]:
+    """All tiles, batch by batch."""
+    sizes = sizes or FittingSizes(batch_size)
+    return [result for batch in cut_batches(tiles, sizes) for result in run_batch(batch, forward, sizes=sizes)]
+
+
 def values_of(results: list[Outputs | InputError]) -> list[Any]:
     return [result["value"].item() if isinstance(result, dict) else type(result) for result in results]
 
@@ -64,13 +77,61 @@ def test_micro_batches(count: int, batch_size: int, batch_sizes: list[int]) -> N
     ("max_tiles", "batch_sizes"),
     [
         pytest.param(7, [8, 4, 4], id="halved-once"),
-        pytest.param(1, [8, 4, 2, 1, 1, 2, 1, 1, 4, 2, 1, 1, 2, 1, 1], id="down-to-one"),
+        pytest.param(3, [8, 4, 2, 2, 2, 2], id="halved-twice"),
+        pytest.param(1, [8, 4, 2, *[1] * 8], id="down-to-one"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_halved(max_tiles: int, batch_sizes: list[int]) -> None:
     forward = Forward(max_tiles=max_tiles)
     assert values_of(run_tiles(tiles_of(*range(8)), forward, batch_size=8)) == list(range(8))
     assert forward.batch_sizes == batch_sizes
+
+
+def test_the_size_that_fitted_is_kept_and_raised_again() -> None:
+    forward = Forward(max_tiles=8)
+    sizes = FittingSizes(64)
+    tiles = tiles_of(*[1] * 64)
+    run_tiles(tiles, forward, batch_size=64, sizes=sizes)
+    assert forward.batch_sizes == [64, 32, 16, *[8] * 8]
+    assert sizes.num_oom_halvings == 3
+    forward.batch_sizes.clear()
+    run_tiles(tiles, forward, batch_size=64, sizes=sizes)
+    assert forward.batch_sizes == [8] * 8  # nothing is tried in vain
+    forward.max_tiles = 64  # who had the memory is gone
+    forward.batch_sizes.clear()
+    for _ in range(30):
+        run_tiles(tiles, forward, batch_size=64, sizes=sizes)
+    assert forward.batch_sizes[-1] == 64
+    assert max(forward.batch_sizes[:8]) == 8
+    assert sizes.num_oom_halvings == 3
+
+
+class HeavyForward(Forward):
+    """One value does not fit even alone."""
+
+    def __call__(self, batch: Uint8Array) -> Outputs:
+        if POISON in batch[:, 0, 0, 0]:
+            self.batch_sizes.append(len(batch))
+            raise DeviceMemoryError("CUDA out of memory")
+        return super().__call__(batch)
+
+
+@pytest.mark.parametrize("heavy", [0, 41, 63])
+def test_one_image_that_never_fits_lowers_nothing_for_the_others(heavy: int) -> None:
+    values = [POISON if index == heavy else index for index in range(64)]
+    forward, sizes = HeavyForward(), FittingSizes(64)
+    results = run_tiles(tiles_of(*values, *range(64)), forward, batch_size=64, sizes=sizes)
+    expected = [OutOfMemoryError if index == heavy else index for index in range(64)]
+    assert values_of(results) == [*expected, *range(64)]
+    assert len(forward.batch_sizes) <= 1 + 2 * 6 + 1
+    assert forward.batch_sizes[-1] == 64
+
+
+def test_images_of_which_none_fits_are_not_tried_together_for_ever() -> None:
+    forward, sizes = Forward(max_tiles=0), FittingSizes(8)
+    results = run_tiles(tiles_of(*range(16)), forward, batch_size=8, sizes=sizes)
+    assert values_of(results) == [OutOfMemoryError] * 16
+    assert forward.batch_sizes[-8:] == [1] * 8
 
 
 def test_an_image_that_does_not_fit_alone() -> None:

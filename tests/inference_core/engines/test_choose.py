@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from inference_core.engines import choose as choose_module
-from inference_core.engines.choose import Measurement, choose, list_candidates
+from inference_core.engines.choose import Measurement, choose, judge_precision, list_candidates
 
 
 def measured(rate: float, **facts: Any) -> Measurement:
@@ -51,6 +51,37 @@ def test_the_guard_warns_of_each_faster_one_that_it_left_out() -> None:
         choice.reason
         == "openvino fp32 runs 150 images/s, 1.50 times onnxruntime fp32; 0.0% of the sample's answers differ"
     )
+
+
+@pytest.mark.parametrize(
+    ("guard", "warnings"),
+    [
+        ("warn", ("openvino bf16 is used though 50.0% of the sample's answers differ, more than 1.0%; set "
+                  "precision_guard to fall_back, or precision to fp32",)),
+        ("off", ()),
+    ],
+)  # fmt: skip
+def test_the_guard_may_be_told_to_let_pass(guard: Any, warnings: tuple[str, ...]) -> None:
+    choice = choose((REFERENCE, measured(300.0, flips_frac=0.5), SAME), guard=guard)
+    assert (choice.precision, choice.warnings) == ("bf16", warnings)
+
+
+@pytest.mark.parametrize(
+    ("lower", "guard", "precision", "warning"),
+    [
+        pytest.param(FAST, "fall_back", "bf16", "", id="answers-alike"),
+        pytest.param(measured(50.0), "fall_back", "bf16", "", id="slower-but-asked-for"),
+        pytest.param(measured(9.0, flips_frac=0.02), "fall_back", "fp32", "left out for fp32: 2.0% of", id="flips"),
+        pytest.param(measured(9.0, flips_frac=0.02), "warn", "bf16", "is used though 2.0% of", id="flips-told"),
+        pytest.param(measured(9.0, is_finite=False), "fall_back", "fp32", "hold inf or nan", id="not-finite"),
+        pytest.param(measured(0.0, refusal="no half"), "warn", "fp32", "it does not run: no half", id="does-not-run"),
+    ],
+)
+def test_a_lower_precision_is_judged(lower: Measurement, guard: Any, precision: str, warning: str) -> None:
+    choice = judge_precision(REFERENCE, lower, guard=guard)
+    assert (choice.precision, bool(choice.warnings)) == (precision, bool(warning))
+    assert warning in "".join(choice.warnings)
+    assert choice.table == (REFERENCE, lower)
 
 
 def test_the_tolerance_is_a_choice() -> None:

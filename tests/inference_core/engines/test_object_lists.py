@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from inference_core.engines.object_lists import is_object_list, stack_objects
+from inference_core.engines.build import build_engine
+from inference_core.engines.object_lists import find_objects, stack_objects
 from inference_core.engines.torch_engine import name_outputs
+from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
 from inference_core.records import Detection
 from tests.asset_packages import write_package
 from tests.bright_box import BrightBox
+from tests.drawn_objects import disc, draw, drawn_package
 
 
 def test_a_detector_that_returns_lists_predicts_a_batch(tmp_path: Path) -> None:
@@ -37,18 +40,40 @@ def test_a_detector_that_returns_lists_predicts_a_batch(tmp_path: Path) -> None:
 
 
 def test_images_are_filled_up_to_the_most_objects() -> None:
-    boxes = [torch.ones(2, 4), torch.ones(0, 4)]
-    masks = torch.ones(2, 1, 8, 8)
-    stacked = stack_objects([{"boxes": boxes[0], "masks": masks}, {"boxes": boxes[1], "masks": masks[:0]}])
+    points = torch.ones(2, 17, 3)
+    stacked = stack_objects([{"boxes": torch.ones(2, 4), "keypoints": points}, {"boxes": torch.ones(0, 4)}])
     assert set(stacked) == {"boxes"}
     assert stacked["boxes"].sum(dim=(1, 2)).tolist() == [8, 0]
 
 
+def test_masks_are_kept_as_bytes_where_asked() -> None:
+    masks = torch.tensor([0.0, 0.25, 1.0]).reshape(3, 1, 1, 1).expand(3, 1, 4, 6)
+    images = [{"boxes": torch.ones(3, 4), "masks": masks}, {"boxes": torch.ones(1, 4), "masks": masks[2:]}]
+    stacked = stack_objects(images)["masks"]
+    assert (stacked.dtype, tuple(stacked.shape)) == (torch.uint8, (2, 3, 1, 4, 6))
+    assert stacked[:, :, 0, 3, 5].tolist() == [[0, 64, 255], [255, 0, 0]]
+    assert set(stack_objects(images, keeps_masks=False)) == {"boxes"}
+
+
 @pytest.mark.parametrize("raw", [[], [torch.ones(1)], {"boxes": torch.ones(1, 4)}], ids=["none", "tensors", "mapping"])
 def test_other_outputs_are_no_lists_of_objects(raw: object) -> None:
-    assert not is_object_list(raw)
+    assert find_objects(raw) is None
+
+
+def test_a_scripted_detector_returns_its_losses_first() -> None:
+    objects = [{"boxes": torch.ones(1, 4)}]
+    assert find_objects(({}, objects)) is objects
+    assert find_objects(({"loss": torch.ones(1)}, objects)) is None
 
 
 def test_no_object_in_any_image() -> None:
     named = name_outputs([{"boxes": torch.zeros(0, 4), "scores": torch.zeros(0)}] * 2)
     assert {name: tuple(value.shape) for name, value in named.items()} == {"boxes": (2, 0, 4), "scores": (2, 0)}
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_masks_are_kept_only_where_the_package_reads_them(tmp_path: Path, masks: bool) -> None:
+    decoder = {"name": "torchvision", "masks": masks}
+    folder = drawn_package(tmp_path, "torchvision", fit={"fit": "native", "multiple_px": 8}, decoder=decoder)
+    engine = build_engine(load_package(str(folder)), device="cpu", precision="fp32", num_threads=1)
+    assert ("masks" in engine.run(draw((16, 24), [disc(8, 8, 5)])[0][None])) is masks

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from inference_core.engines.cuda_graphs import recorded_size
 from inference_core.engines.torch_engine import TorchEngine
 from inference_core.errors import ConfigError, EngineError
 from inference_core.models.torch_module import TorchModel
@@ -58,7 +59,8 @@ def test_a_compiled_module_gives_the_same_and_says_so() -> None:
     plain, compiled = engine_of(net()), engine_of(net(), compiles=True)
     assert str(plain.facts) == "torch on cpu, fp32"
     assert str(compiled.facts) == "torch on cpu, fp32, compiled"
-    torch.testing.assert_close(compiled.run(BATCH)["output"], plain.run(BATCH)["output"], atol=1e-5, rtol=0)
+    for batch in (BATCH, BATCH[:2], BATCH[:1]):  # of any size, without compiling anew for each
+        torch.testing.assert_close(compiled.run(batch)["output"], plain.run(batch)["output"], atol=1e-5, rtol=0)
 
 
 def test_cuda_graphs_need_cuda() -> None:
@@ -78,6 +80,11 @@ def test_cuda_graphs_give_the_same_for_every_batch_of_every_shape(precision: str
     for batch in (BATCH, 255 - BATCH, BATCH[:1], np.resize(BATCH, (2, 16, 8, 3)), BATCH):
         torch.testing.assert_close(replayed.run(batch)["output"], plain.run(batch)["output"], atol=1e-3, rtol=0)
     torch.testing.assert_close(kept, plain.run(BATCH)["output"], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 1), (1, 1), (2, 2), (3, 4), (5, 8), (8, 8), (33, 64)])
+def test_batches_are_recorded_in_powers_of_two(count: int, size: int) -> None:
+    assert recorded_size(count) == size
 
 
 def test_a_model_that_refuses_its_input_says_why() -> None:

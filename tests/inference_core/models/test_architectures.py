@@ -29,7 +29,7 @@ def test_any_module_by_import_path() -> None:
     [
         pytest.param(
             ArchitectureSpec(name="resnet"),
-            "architecture.name: must be one of unet, got 'resnet'; or give 'import: package.module:factory'",
+            "architecture.name: must be one of unet or timm:NAME, got 'resnet'; or give 'import: package.module:",
             id="unknown-name",
         ),
         pytest.param(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import io
 import pickle
 import random
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from inference_core.errors import ModelError
-from inference_core.models.checkpoint import load_into, read_state_dict
+from inference_core.models.checkpoint import load_into, read_checkpoint, read_state_dict
 
 
 class RunsCode:
@@ -62,6 +63,31 @@ def prefixed(state: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "before-1.6"])
 def test_every_usual_checkpoint_is_read(content: Any, is_zip: bool) -> None:
     assert_is_small_state(read_state_dict(saved(content, is_zip=is_zip), name="w.pth"))
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        pytest.param(
+            {**small_state(), "mask_values": [0, 1]},
+            "w.pth: left out 1 other key (mask_values), no tensors",
+            id="values-of-masks",  # as milesial's Pytorch-UNet saves them
+        ),
+        pytest.param(
+            {"state_dict": {**small_state(), "step": 3, "best": 0.5}, "args": argparse.Namespace(lr=0.1)},
+            "w.pth[state_dict]: left out 2 other keys (best, step), no tensors",
+            id="inside-a-checkpoint",
+        ),
+    ],
+)
+def test_what_is_no_tensor_is_left_out_and_said(content: Any, note: str) -> None:
+    checkpoint = read_checkpoint(saved(content), name="w.pth")
+    assert_is_small_state(checkpoint.state)
+    assert checkpoint.notes == (note,)
+
+
+def test_a_checkpoint_of_tensors_alone_has_no_notes() -> None:
+    assert read_checkpoint(saved({"state_dict": small_state(), "epoch": 3}), name="w.pth").notes == ()
 
 
 def test_safetensors_are_read() -> None:
@@ -130,6 +156,11 @@ def test_all_unsafe_names_are_listed() -> None:
             saved({"weights": small_state(), "epoch": 1}),
             r"got w.pth with 2 other keys \(epoch, weights\); save it alone or under one of state_dict",
             id="unusual-key",
+        ),
+        pytest.param(
+            saved({"weights": small_state(), "epoch": torch.tensor(1)}),
+            r"got w.pth with 2 other keys \(epoch, weights\); save it alone or under one of state_dict",
+            id="unusual-key-beside-a-tensor",
         ),
         pytest.param(
             saved({"state_dict": {"a": 1}}), r"got w.pth\[state_dict\] with 1 other key \(a\)", id="no-tensors-inside"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from inference_core.engines.build import build_engine
 from inference_core.errors import ModelError
 from inference_core.models.package import ModelPackage
+from inference_core.models.torch_module import build_module
 from tests.specs import package_of
 
 BATCH = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
@@ -55,6 +57,33 @@ def test_bf16_changes_the_last_digits_only() -> None:
     )
     assert low.dtype == torch.float32
     assert 0 < float((exact - low).abs().max()) < 0.01  # bf16 keeps 8 bits of numbers below 1
+
+
+class Counting(Pooled):
+    """Makes a tensor of its own, whose device a capture writes down."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return super().forward(values) + torch.arange(3, dtype=torch.float32)
+
+
+def test_a_program_is_built_for_its_device_with_the_tensors_that_it_makes() -> None:
+    package = exported(Counting(), torch.rand(2, 3, 8, 8), is_free=True)
+    module = build_module(package, device="meta").module  # the one other device that every machine has
+    assert module(torch.empty(5, 3, 8, 8, device="meta")).device.type == "meta"
+    found = build_module(package).module(torch.zeros(5, 3, 8, 8))
+    torch.testing.assert_close(found, Counting()(torch.zeros(5, 3, 8, 8)))
+
+
+@pytest.mark.gpu
+def test_a_program_that_was_captured_on_the_cpu_runs_on_cuda() -> None:
+    if not torch.cuda.is_available():
+        (pytest.fail if os.environ.get("REQUIRE_GPU") == "1" else pytest.skip)("there is no CUDA device for this test")
+    package = exported(Counting(), torch.rand(2, 3, 8, 8), is_free=True)
+    here, there = (
+        build_engine(package, device=device, precision="fp32", num_threads=1).run(BATCH)["output"].cpu()
+        for device in ("cpu", "cuda")
+    )
+    torch.testing.assert_close(there, here, atol=2e-3, rtol=0)  # CUDA convolves in TF32
 
 
 class Sum(nn.Module):

@@ -149,6 +149,18 @@ def test_the_digest_is_of_what_predictions_depend_on(tmp_path: Path) -> None:
     assert model_digest(model_spec(), weights_sha256=sha256_hex(b"others")) != digest
 
 
+def test_a_key_at_its_default_does_not_count(tmp_path: Path) -> None:
+    digest = load_package(str(write(tmp_path / "a"))).digest
+    said = {"output": {"top_k": 5, "activation": "softmax"}, "calibration": {"temperature": 1.0}, "postprocess": []}
+    assert load_package(str(write(tmp_path / "b", said))).digest == digest
+
+
+def test_the_digest_of_a_package_stays_from_version_to_version() -> None:
+    # Results, golden images and commit records carry it. Where this fails, raise DIGEST_SCHEMA and say so to users.
+    expected = "d62d19fea4599b0afed5c0d375df192883589d67c7d67bcbb1eafc9c79701306"
+    assert model_digest(model_spec(), weights_sha256="0" * 64) == expected
+
+
 def test_the_digest_does_not_depend_on_the_order_of_options() -> None:
     both = ['{"widths": [2, 4], "in_channels": 1}', '{"in_channels": 1, "widths": [2, 4]}']
     specs = [

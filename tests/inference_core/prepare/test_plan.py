@@ -98,6 +98,34 @@ def test_resize_px_scales_before_padding_or_tiling(fit: str) -> None:
     assert placement.canvas_hw == ((544, 568) if fit == "native" else (543, 565))
 
 
+@pytest.mark.parametrize(
+    ("longest_px", "multiple_px", "scaled_hw"),
+    [
+        pytest.param(None, 1, (100, 250), id="no-limit"),
+        pytest.param(250, 1, (100, 250), id="just-fits"),
+        pytest.param(125, 1, (50, 125), id="halved"),
+        pytest.param(None, 16, (96, 240), id="multiple"),
+        pytest.param(125, 16, (48, 112), id="both"),
+        pytest.param(125, 64, (64, 64), id="at-least-one-multiple"),
+    ],
+)
+def test_native_scales_to_a_longest_side_and_to_multiples(
+    longest_px: int | None, multiple_px: int, scaled_hw: tuple[int, int]
+) -> None:
+    options = {"longest_px": longest_px, "scaled_multiple_px": multiple_px}
+    placement = plan_fit((200, 500), fit="native", resize_px=100, **options)  # type: ignore[arg-type]
+    assert (placement.scaled_hw, placement.canvas_hw) == (scaled_hw, scaled_hw)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "offset_yx"),
+    [pytest.param("half_even", (-2, -4), id="half_even"), pytest.param("floor", (-1, -3), id="floor")],
+)
+def test_stretch_cuts_the_centre_of_a_larger_size(rounding: str, offset_yx: tuple[int, int]) -> None:
+    placement = plan_fit((50, 80), fit="stretch", size_hw=(20, 30), resize_hw=(23, 37), crop_rounding=rounding)  # type: ignore[arg-type]
+    assert (placement.scaled_hw, placement.canvas_hw, placement.offset_yx) == ((23, 37), (20, 30), offset_yx)
+
+
 def test_stretch_fills_the_input() -> None:
     placement = plan_fit((3, 1000), fit="stretch", size_hw=(64, 32))
     assert placement.scaled_hw == placement.canvas_hw == (64, 32)

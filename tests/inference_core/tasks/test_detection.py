@@ -9,8 +9,9 @@ import pytest
 from inference_core.errors import ModelError, ShapeError
 from inference_core.prepare import plan_fit
 from inference_core.records import Detection, Placement
+from inference_core.run_length import decode_mask
 from inference_core.tasks.build import build_task
-from inference_core.tasks.detection import DetectionTask
+from inference_core.tasks.detection import MASK_FIELDS, OBJECT_FIELDS, DetectionTask
 from tests.arrays import LIBRARIES, array_of, numpy_of
 from tests.specs import model_spec
 
@@ -84,6 +85,30 @@ def test_threshold_and_suppression_are_those_of_the_spec() -> None:
     assert len(answer(task_of(nms={"method": "none"}), rows, placement).scores) == 2
 
 
+@each_library
+@pytest.mark.parametrize("method", ["hard", "soft", "none"])
+def test_classes_may_have_thresholds_of_their_own(library: str, method: str) -> None:
+    placement = plan_fit((8, 8), fit="stretch", size_hw=(8, 8))
+    rows = [[row((0, 0, 2, 2), (0.6, 0, 0)), row((3, 0, 5, 2), (0, 0.6, 0)), row((6, 0, 8, 2), (0, 0, 0.3))]]
+    for thresholds, labels in (
+        ({}, ("red", "green")),
+        ({"red": 0.7}, ("green",)),
+        ({"red": 0.7, "blue": 0.25}, ("green", "blue")),
+    ):
+        task = task_of(nms={"method": method}, thresholds=thresholds)
+        assert answer(task, rows, placement, library=library).labels == labels
+
+
+def test_a_score_that_soft_suppression_lowers_meets_its_class_threshold() -> None:
+    placement = plan_fit((8, 8), fit="stretch", size_hw=(8, 8))
+    rows = [[row((0, 0, 4, 4), (0.9, 0, 0)), row((0, 0, 4, 3), (0.8, 0, 0)), row((4, 4, 8, 8), (0, 0.45, 0))]]
+    nms = {"method": "soft", "sigma": 1.0}  # 0.8 becomes 0.46
+    for red, count in ((0.4, 2), (0.5, 1)):
+        found = answer(task_of(nms=nms, threshold=0.45, thresholds={"red": red}), rows, placement)
+        assert found.labels.count("red") == count
+        assert found.labels.count("green") == 1
+
+
 def test_a_box_outside_the_image_is_none() -> None:
     placement = plan_fit((4, 8), fit="letterbox", size_hw=(8, 8))  # two rows of padding above and below
     assert len(answer(task_of(), [[row((0, 0, 8, 2), (0.9, 0, 0))]], placement).scores) == 0
@@ -136,8 +161,59 @@ def test_tiles_are_joined() -> None:
     assert result.scores.tolist() == [np.float32(0.9), np.float32(0.6)]
 
 
+def test_a_row_holds_masks_as_coco_writes_them() -> None:
+    decoder = {"name": "detr", "masks": True}
+    task = task_of(decoder=decoder, nms={"method": "none"})
+    masks = np.full((1, 2, 4, 4), -8, np.float32)
+    masks[0, 0, :, 2:] = 8
+    outputs = {
+        "logits": np.float32([[[9, 0, 0, 0], [0, 0, 0, 9]]]),
+        "pred_boxes": np.float32([[[0.75, 0.5, 0.5, 1], [0.5, 0.5, 1, 1]]]),
+        "pred_masks": masks,
+    }
+    raw = {name: np.asarray(array) for name, array in task.reduce(outputs, tile_hw=(8, 8)).items()}
+    result = task.finish(raw, plan_fit((8, 16), fit="stretch", size_hw=(8, 8)))
+    assert isinstance(result, Detection)
+    row_of_it = task.to_row(result)
+    assert [list(found) for found in row_of_it["objects"]] == [[field.name for field in (*OBJECT_FIELDS, *MASK_FIELDS)]]
+    (found,) = row_of_it["objects"]
+    assert (found["mask_area_px"], found["mask"]["size"]) == (64, [8, 16])
+    assert decode_mask(found["mask"]["counts"], image_hw=(8, 16)).tolist() == [[False] * 8 + [True] * 8] * 8
+    table = pa.Table.from_pylist([row_of_it], schema=pa.schema(task.result_fields))
+    assert table["objects"].to_pylist() == [[{**found, "label": "red"}]]
+
+
+@pytest.mark.parametrize("mask_threshold", [0.2, 0.5, 0.9])
+def test_pixels_need_the_mask_threshold(mask_threshold: float) -> None:
+    """A ramp of logits from -4 to 4 over 16 pixels of 8 rows: a score of 0.2 is a logit of -1.39."""
+    task = task_of(decoder={"name": "detr", "masks": True}, mask_threshold=mask_threshold, mask_px=64)
+    ramp = np.broadcast_to((np.arange(16) - 7.5) / 2, (1, 1, 8, 16)).astype(np.float32)
+    outputs = {
+        "logits": np.float32([[[9, 0, 0, 0]]]),
+        "pred_boxes": np.float32([[[0.5, 0.5, 1, 1]]]),
+        "pred_masks": ramp,
+    }
+    raw = {name: np.asarray(array) for name, array in task.reduce(outputs, tile_hw=(8, 16)).items()}
+    result = task.finish(raw, plan_fit((8, 16), fit="stretch", size_hw=(8, 16)))
+    assert isinstance(result, Detection)
+    assert result.masks is not None
+    logit = np.log(mask_threshold / (1 - mask_threshold))
+    assert result.masks[0].area_px == 8 * np.count_nonzero(ramp[0, 0, 0] > logit)
+
+
+def test_mask_px_is_the_size_of_the_grid() -> None:
+    outputs = {
+        "logits": np.float32([[[9, 0, 0, 0]]]),
+        "pred_boxes": np.float32([[[0.5, 0.5, 1, 1]]]),
+        "pred_masks": np.zeros((1, 1, 8, 8), np.float32),
+    }
+    for options, size in (({}, 56), ({"mask_px": 28}, 28)):
+        task = task_of(decoder={"name": "detr", "masks": True}, **options)
+        assert task.reduce(outputs, tile_hw=(8, 8))["masks"].shape == (1, 1, size, size)
+
+
 def test_a_record_of_different_lengths_is_refused() -> None:
-    with pytest.raises(ShapeError, match=r"boxes_xyxy must be \(N, 4\) with N scores"):
+    with pytest.raises(ShapeError, match=r"boxes_xyxy must be \(N, 4\) with N scores, class_ids, labels and masks"):
         Detection(
             boxes_xyxy=np.zeros((2, 4), np.float32),
             scores=np.zeros(1, np.float32),

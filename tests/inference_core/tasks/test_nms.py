@@ -44,12 +44,13 @@ def kept_of(batch: list[Found], *, library: str = "numpy", threshold: float = 0.
     kept = suppress(candidates_of(batch, library=library), nms=nms, threshold=threshold)
     assert tuple(kept.scores.shape) == (len(batch), nms.max_boxes)
     results = []
-    for corners, scores, class_ids in zip(
-        numpy_of(kept.boxes_xyxy), numpy_of(kept.scores), numpy_of(kept.class_ids), strict=True
-    ):
+    arrays = (numpy_of(array) for array in (kept.boxes_xyxy, kept.scores, kept.class_ids, kept.rows))
+    for found, corners, scores, class_ids, rows in zip(batch, *arrays, strict=True):
         count = int((scores > NO_SCORE).sum())
         assert (scores[count:] == NO_SCORE).all()
         results.append([(tuple(corners[i].tolist()), float(scores[i]), int(class_ids[i])) for i in range(count)])
+        assert [(found[row][0], found[row][2]) for row in rows[:count]] == [entry[::2] for entry in results[-1]]
+        assert len(set(rows[:count].tolist())) == count
     return results
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from inference_core.detection_spec import NmsSpec
 from inference_core.prepare import plan_fit
 from inference_core.records import Placement
 from inference_core.tasks.candidates import Candidates
+from inference_core.tasks.instance_masks import MaskPart
 from inference_core.tasks.nms import suppress
 from inference_core.tasks.tile_boxes import TileBoxes, compete, join_tile_boxes, tile_views, touches_inner_edge
 
@@ -24,6 +26,7 @@ def boxes_of(found: list[tuple[list[float], float, int]]) -> TileBoxes:
         boxes_xyxy=np.array([box for box, _, _ in found], np.float32).reshape(-1, 4),
         scores=np.array([score for _, score, _ in found], np.float32),
         class_ids=np.array([class_id for _, _, class_id in found], np.int32),
+        mask_parts=[()] * len(found),
     )
 
 
@@ -64,6 +67,31 @@ def test_nothing_in_any_tile() -> None:
             [[([40, 10, 100, 50], 0.9, 0)], [([80, 10, 180, 50], 0.8, 0)], [([160, 10, 220, 50], 0.7, 0)]],
             [[40, 10, 220, 50]],
             id="over-three-tiles",
+        ),
+        pytest.param(
+            [[([30, 10, 90, 70], 0.6, 0)], [([80, 30, 90, 50], 0.9, 0)], []],
+            [[30, 10, 90, 70]],
+            id="a-sliver-is-no-object",
+        ),
+        pytest.param(
+            [[([30, 10, 90, 70], 0.6, 0)], [([80, 30, 90, 50], 0.9, 1)], []],
+            [[80, 30, 90, 50], [30, 10, 90, 70]],
+            id="a-sliver-of-another-class-is-one",
+        ),
+        pytest.param(
+            [[([30, 10, 90, 70], 0.6, 0), ([82, 30, 90, 50], 0.7, 0)], [([80, 30, 90, 50], 0.9, 0)], []],
+            [[82, 30, 90, 50], [30, 10, 90, 70]],
+            id="a-sliver-that-its-neighbour-sees-too-is-one",
+        ),
+        pytest.param(
+            [[([30, 10, 90, 70], 0.6, 0)], [([85, 30, 95, 50], 0.9, 0)], []],
+            [[85, 30, 95, 50], [30, 10, 90, 70]],
+            id="what-is-whole-is-no-sliver",
+        ),
+        pytest.param(
+            [[([30, 10, 90, 70], 0.6, 0)], [([80, 60, 90, 90], 0.9, 0)], []],
+            [[80, 60, 90, 90], [30, 10, 90, 70]],
+            id="what-lies-half-outside-is-no-sliver",
         ),
         pytest.param(
             [[([40, 10, 100, 50], 0.9, 0)], [([80, 55, 150, 90], 0.8, 0)], []],
@@ -141,8 +169,24 @@ def test_what_is_joined_competes_as_on_the_device(found: list[tuple[int, ...]], 
     nms = NmsSpec(iou_threshold=0.3, class_agnostic=agnostic)
     one_tile = Candidates(boxes_xyxy=boxes[None], scores=scores[None], class_ids=class_ids[None])
     expected = suppress(one_tile, nms=nms, threshold=0.1)
-    kept = compete(boxes, scores, class_ids, nms=nms)
+    joined_boxes = TileBoxes(boxes_xyxy=boxes, scores=scores, class_ids=class_ids, mask_parts=[()] * len(found))
+    kept = compete(joined_boxes, nms=nms)
     count = len(kept.scores)
     np.testing.assert_array_equal(kept.boxes_xyxy, expected.boxes_xyxy[0, :count])
     np.testing.assert_array_equal(kept.scores, expected.scores[0, :count])
     assert (expected.scores[0, count:] < 0).all()
+
+
+def test_a_whole_object_has_the_mask_of_its_tile_and_a_cut_one_those_of_all() -> None:
+    grids = [np.full((4, 4), value, np.uint8) for value in (1, 2, 3, 4)]
+    window = np.float32([0, 0, 1, 1])
+    parts = [(MaskPart(grid=grid, window_xyxy=window),) for grid in grids]
+    whole, cut = ([10, 60, 30, 80], 0.5, 0), ([40, 10, 100, 50], 0.9, 0)
+    first, second = boxes_of([cut, whole]), boxes_of([([80, 10, 150, 50], 0.8, 0)])
+    tiles = [replace(first, mask_parts=parts[:2]), replace(second, mask_parts=parts[2:3]), boxes_of([])]
+    found = join_tile_boxes(tiles, ROW, nms=NmsSpec())
+    assert [[int(part.grid[0, 0]) for part in shown] for shown in found.mask_parts] == [[1, 3], [2]]
+    best = [replace(boxes_of([([85, 10, 97, 30], 0.9, 0)]), mask_parts=parts[:1])]
+    other = replace(boxes_of([([85, 10, 97, 31], 0.8, 0)]), mask_parts=parts[1:2])
+    found = join_tile_boxes([*best, other, boxes_of([])], ROW, nms=NmsSpec())
+    assert [[int(part.grid[0, 0]) for part in shown] for shown in found.mask_parts] == [[1]]

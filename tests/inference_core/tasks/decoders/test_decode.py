@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from inference_core.detection_spec import DecoderSpec
 from inference_core.errors import ConfigError, ModelError
+from inference_core.hook_spec import HookSpec
 from inference_core.tasks.decoders.decode import decode
 from inference_core.validation import DECODER_TAGS
 from tests.specs import model_spec
@@ -18,6 +20,7 @@ SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "ssd": {"scores": (1, 6, 4), "boxes": (1, 6, 4)},
     "torchvision": {"boxes": (6, 4), "labels": (6,), "scores": (6,)},
     "detr": {"logits": (1, 6, 4), "pred_boxes": (1, 6, 4)},
+    "mask2former": {"class_queries_logits": (1, 6, 4), "masks_queries_logits": (1, 6, 2, 2)},
 }
 OPTIONS: dict[str, dict[str, Any]] = {"ssd": {"boxes": "corners"}}
 
@@ -36,7 +39,9 @@ def zeros(name: str) -> dict[str, Any]:
 
 
 def test_messages_know_every_decoder() -> None:
-    assert set(DECODER_TAGS) == set(SHAPES)
+    decoders = get_args(get_args(DecoderSpec)[0])
+    names = {decoder.model_fields["name"].default for decoder in decoders if decoder is not HookSpec}
+    assert set(DECODER_TAGS) == set(SHAPES) == names
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -47,7 +52,7 @@ def test_every_decoder_gives_candidates_of_one_form(name: str) -> None:
     assert (found.boxes_xyxy.dtype, found.scores.dtype, found.class_ids.dtype) == (np.float32, np.float32, np.int32)
 
 
-@pytest.mark.parametrize("name", ["ssd", "torchvision", "detr"])
+@pytest.mark.parametrize("name", ["ssd", "torchvision", "detr", "mask2former"])
 def test_outputs_with_other_names_are_found_by_theirs(name: str) -> None:
     renamed = {f"{role}:0": array for role, array in zeros(name).items()}
     with pytest.raises(ModelError, match=r"output.names.\w+ must be one of .*:0, .*, got"):
@@ -88,6 +93,40 @@ def test_a_decoder_of_one_output_reads_the_named_one() -> None:
             {"decoder": {"name": "yolox"}, "nms": {"method": "soft", "sigma": 0}},
             "nms.sigma: must be greater",
             id="nms",
+        ),
+        pytest.param(
+            {"decoder": {"name": "yolov8", "masks": True}, "name": "output0"},
+            "output.name must be absent with a decoder of 2 outputs; use output.names",
+            id="name-of-two",
+        ),
+        pytest.param(
+            {"decoder": {"name": "yolov8"}, "names": {"prototypes": "output1"}},
+            "output.names must be absent with this decoder, which reads one output, got prototypes",
+            id="prototypes-without-masks",
+        ),
+        pytest.param(
+            {"decoder": {"name": "yolov5", "prototype_layout": "BHWC"}},
+            "prototype_layout must go with masks",
+            id="layout-of-no-prototypes",
+        ),
+        pytest.param(
+            {"decoder": {"name": "detr"}, "mask_px": 28}, "output.mask_px must go with a decoder that", id="mask-px"
+        ),
+        pytest.param(
+            {"decoder": {"name": "detr"}, "mask_threshold": 0.4},
+            "output.mask_threshold must go with a decoder that",
+            id="mask-threshold",
+        ),
+        pytest.param(
+            {"decoder": {"name": "mask2former"}, "mask_px": 4}, "mask_px: must be greater than or equal to 8", id="few"
+        ),
+        pytest.param(
+            {"decoder": {"name": "yolox", "masks": True}}, "output.decoder.masks: is not a known key", id="no-masks"
+        ),
+        pytest.param(
+            {"decoder": {"name": "yolox"}, "thresholds": {"pink": 0.4}},
+            "output.thresholds must name classes, got pink",
+            id="threshold-of-no-class",
         ),
     ],
 )
