@@ -30,7 +30,7 @@ MEANINGS = {
     "ModelSpec.task": "What the model answers.",
     "ModelSpec.format": "How the weights are stored.",
     "ModelSpec.weights_sha256": "Digest of the weights, checked when the package is read.",
-    "ModelSpec.architecture": "With `state_dict`, `lightning` and `timm`, and only there: the module that the weights belong to.",
+    "ModelSpec.architecture": "With `state_dict`, `lightning` and `timm`, and only there: the module of the weights.",
     "ModelSpec.input": "How pixels become the model's input.",
     "ModelSpec.output": "How the model's raw output is read.",
     "ModelSpec.calibration": "Adjusts confidence without changing the order of classes.",

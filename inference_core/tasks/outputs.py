@@ -82,14 +82,18 @@ def activate(logits: Array, *, spec: OutputSpec, temperature: float) -> Array:
     """
     if spec.activation == "none":
         return logits
-    scaled = logits if temperature == 1.0 else logits / temperature
-    return softmax(scaled) if spec.activation == "softmax" else sigmoid(scaled)
+    if spec.activation == "softmax":
+        return softmax(logits, temperature=temperature)
+    return sigmoid(logits if temperature == 1.0 else logits / temperature)
 
 
-def softmax(logits: Array) -> Array:
-    """Softmax along axis 1; rows sum to 1."""
+def softmax(logits: Array, *, temperature: float = 1.0) -> Array:
+    """Softmax along axis 1; rows sum to 1.
+
+    The best logit is taken off before the division: differences of large logits are exact, quotients are rounded.
+    """
     xp = array_namespace(logits)
-    powers = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+    powers = xp.exp((logits - xp.max(logits, axis=1, keepdims=True)) / temperature)
     return powers / xp.sum(powers, axis=1, keepdims=True)
 
 
