@@ -7,10 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from inference_core.hook_spec import HookSpec
-from inference_core.validation import Frozen
-
-PositiveInt = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from inference_core.validation import Frozen, PositiveFloat, PositiveInt
 
 
 class YoloxDecoder(Frozen):

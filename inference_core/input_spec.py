@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from inference_core.hook_spec import HookSpec, read_hook
-from inference_core.validation import HOOK_TAG, Frozen, single_item
+from inference_core.validation import HOOK_TAG, Frozen, PositiveInt, single_item
 
 Fit = Literal["letterbox", "stretch", "shortest_side_crop", "tile", "native"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "area"]
 Resampler = Literal["pillow", "torch", "opencv"]
 
-PositiveInt = Annotated[int, Field(gt=0)]
 SizeHW = tuple[PositiveInt, PositiveInt]
 
 

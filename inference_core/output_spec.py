@@ -8,11 +8,10 @@ from pydantic import Field, field_validator
 
 from inference_core.detection_spec import DecoderSpec, NmsSpec
 from inference_core.hook_spec import read_hook
-from inference_core.validation import Frozen
+from inference_core.validation import Frozen, PositiveInt
 
 TaskName = Literal["classification", "multilabel", "detection", "segmentation", "embedding"]
 
-PositiveInt = Annotated[int, Field(gt=0)]
 Score = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -81,11 +81,6 @@ def counts_of(begins: Int64Array, ends: Int64Array, *, num_pixels: int) -> Int64
     return np.diff(np.concatenate([[0], edges, last])).astype(np.int64)
 
 
-def area_of(counts: str) -> int:
-    """Pixels of the object."""
-    return int(read_counts(counts)[1::2].sum())
-
-
 def write_counts(lengths: Int64Array) -> str:
     """Run lengths as text: from the fourth on, each less the one two before it."""
     values = lengths.astype(np.int64)

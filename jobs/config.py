@@ -8,10 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from inference_core.images import Limits
 from inference_core.preparer import MAX_FIT_PIXELS
-from inference_core.validation import Frozen
-
-PositiveInt = Annotated[int, Field(gt=0)]
-Frac = Annotated[float, Field(ge=0, le=1)]
+from inference_core.validation import Frac, Frozen, PositiveInt
 
 DEFAULT_LIMITS = Limits()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,6 +33,21 @@ class CaptureError(Exception):
     def __init__(self, reason: str, *, is_traceable: bool = False) -> None:
         super().__init__(reason)
         self.is_traceable = is_traceable
+
+
+@contextmanager
+def exporter_door(*, is_traceable: bool = False) -> Iterator[None]:
+    """The door to torch's exporters and, through them, to the model's code: whatever they raise is a CaptureError.
+
+    Args:
+        is_traceable: of the error.
+    """
+    try:
+        yield
+    except (CaptureError, ModelError):
+        raise
+    except Exception as exc:
+        raise CaptureError(cause_of(exc), is_traceable=is_traceable) from exc
 
 
 def make_example(spec: InputSpec, *, tile_hw: tuple[int, int], batch: int | None) -> Tensor:
@@ -76,23 +93,22 @@ def capture_program(
     axes = free_axes(spec, batch=batch)
     shapes: Any = (dict.fromkeys(axes, Dim.DYNAMIC) or None,)
     example = make_example(spec, tile_hw=tile_hw, batch=batch)
-    try:
-        with quiet(), torch.no_grad():
+    with exporter_door(), quiet(), torch.no_grad():
+        try:
             return torch.export.export(module, (example,), dynamic_shapes=shapes, strict=False)
-    except GuardOnDataDependentSymNode as exc:
-        raise ModelError(
-            "the model must do the same whatever the pixels are, but its code branches on their values "
-            f"({reason_of(exc)}); rewrite that part with torch.where, move it into a hook, or run the package as it is"
-        ) from exc
-    except UserError as exc:
-        if exc.error_type != UserErrorType.CONSTRAINT_VIOLATION:
-            raise CaptureError(reason_of(exc)) from exc
-        raise ModelError(
-            f"the model must leave {', '.join(axes.values())} free, but its code fixes one of them "
-            f"({reason_of(exc)}); give --batch N for a fixed batch, or input.size_hw for a fixed size"
-        ) from exc
-    except Exception as exc:  # torch.export raises whatever the module and its own passes do
-        raise CaptureError(reason_of(exc)) from exc
+        except GuardOnDataDependentSymNode as exc:
+            raise ModelError(
+                "the model must do the same whatever the pixels are, but its code branches on their values "
+                f"({reason_of(exc)}); rewrite that part with torch.where, move it into a hook, or run the package as "
+                "it is"
+            ) from exc
+        except UserError as exc:
+            if exc.error_type != UserErrorType.CONSTRAINT_VIOLATION:
+                raise CaptureError(reason_of(exc)) from exc
+            raise ModelError(
+                f"the model must leave {', '.join(axes.values())} free, but its code fixes one of them "
+                f"({reason_of(exc)}); give --batch N for a fixed batch, or input.size_hw for a fixed size"
+            ) from exc
 
 
 def is_traceable(program: ExportedProgram) -> bool:
@@ -106,3 +122,10 @@ def reason_of(error: BaseException) -> str:
     """An error's first line that says something, cut where it is long."""
     lines = [line.strip(" -") for line in str(error).splitlines() if line.strip(" -")]
     return (lines or [type(error).__name__])[0][:MAX_REASON_CHARS]
+
+
+def cause_of(error: BaseException) -> str:
+    """The reason at the bottom of a chain of errors: those above say only which step failed."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return reason_of(error)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from inference_core.convert.capture import (
     CaptureError,
     capture_program,
+    exporter_door,
     free_axes,
     is_traceable,
     make_example,
-    reason_of,
 )
 from inference_core.convert.clean_graph import INPUT_NAME, check_size, finish_graph, fold_graph, import_onnx
 from inference_core.convert.named_outputs import NamedOutputs, find_output_names
@@ -95,18 +95,15 @@ def captured_graph(
     """
     program = capture_program(module, spec, tile_hw=tile_hw, batch=batch)
     is_safe = is_traceable(program)
-    try:
-        with quiet():
-            written = torch.onnx.export(
-                program,
-                dynamo=True,
-                input_names=[INPUT_NAME],
-                output_names=list(names),
-                opset_version=opset,
-                verbose=False,
-            )
-    except Exception as exc:  # its passes and its operators raise anything
-        raise CaptureError(cause_of(exc), is_traceable=is_safe) from exc
+    with exporter_door(is_traceable=is_safe), quiet():
+        written = torch.onnx.export(
+            program,
+            dynamo=True,
+            input_names=[INPUT_NAME],
+            output_names=list(names),
+            opset_version=opset,
+            verbose=False,
+        )
     assert written is not None, "the exporter that captures gives a program"
     found = opset_of(written.model_proto)
     if found != opset:
@@ -141,7 +138,7 @@ def traced_graph(
     try:
         # The exporter's own trace takes no script within a module; this one does.
         traced = trace_module(module, example, is_traceable=refusal.is_traceable)
-        with quiet(), torch.no_grad():
+        with exporter_door(), quiet(), torch.no_grad():
             torch.onnx.export(
                 traced,
                 (example,),
@@ -152,11 +149,9 @@ def traced_graph(
                 dynamic_axes={INPUT_NAME: dict(axes)} if axes else None,
                 opset_version=opset,
             )
-    except ModelError:
-        raise
-    except Exception as exc:  # as above
+    except CaptureError as exc:
         raise ModelError(
-            f"the model must be made of operators that ONNX has, but tracing failed ({reason_of(exc)}) and so did "
+            f"the model must be made of operators that ONNX has, but tracing failed ({exc}) and so did "
             f"torch.export ({refusal}); give another --opset, or export to torchscript"
         ) from exc
     return fold_graph(onnx.load_from_string(buffer.getvalue()))
@@ -165,10 +160,3 @@ def traced_graph(
 def opset_of(model: Any) -> int:
     """The version of ONNX's own operators in a graph."""
     return next(int(entry.version) for entry in model.opset_import if not entry.domain)
-
-
-def cause_of(error: BaseException) -> str:
-    """The reason at the bottom of a chain of errors: those above say only which step failed."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return reason_of(error)

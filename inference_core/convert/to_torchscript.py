@@ -7,7 +7,14 @@ import io
 import torch
 from torch import Tensor, nn
 
-from inference_core.convert.capture import CaptureError, capture_program, is_traceable, make_example, reason_of
+from inference_core.convert.capture import (
+    CaptureError,
+    capture_program,
+    exporter_door,
+    is_traceable,
+    make_example,
+    reason_of,
+)
 from inference_core.convert.named_outputs import NamedOutputs, find_output_names
 from inference_core.convert.quiet import quiet
 from inference_core.convert.trace import trace_module
@@ -63,10 +70,10 @@ def script_module(module: nn.Module, *, refusal: ModelError) -> torch.jit.Script
         refusal: why it cannot be traced; raised where it cannot be scripted either.
     """
     try:
-        with quiet():
+        with exporter_door(), quiet():
             return torch.jit.script(module)
-    except Exception as exc:  # the compiler raises whatever the code makes it stumble over
-        raise ModelError(f"{refusal} (torch.jit.script refused it too: {reason_of(exc)})") from exc
+    except CaptureError as exc:
+        raise ModelError(f"{refusal} (torch.jit.script refused it too: {exc})") from exc
 
 
 def check_other_batch(traced: nn.Module, module: nn.Module, example: Tensor) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
-from inference_core.convert.capture import CaptureError, reason_of
+from inference_core.convert.capture import exporter_door
 from inference_core.convert.quiet import quiet
 from inference_core.errors import ModelError
 
@@ -26,13 +26,10 @@ def trace_module(module: nn.Module, example: Tensor, *, is_traceable: bool) -> t
         ModelError: it may branch on pixels.
         CaptureError: it cannot be traced.
     """
-    try:
-        with quiet(), warnings.catch_warnings(record=True) as caught, torch.no_grad():
-            warnings.simplefilter("always", TracerWarning)
-            # Mappings among the outputs need the loose mode; what a trace got wrong is told by running it.
-            traced = torch.jit.trace(module, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
-    except Exception as exc:  # the module's own code, and torch's
-        raise CaptureError(reason_of(exc)) from exc
+    with exporter_door(), quiet(), warnings.catch_warnings(record=True) as caught, torch.no_grad():
+        warnings.simplefilter("always", TracerWarning)
+        # Mappings among the outputs need the loose mode; what a trace got wrong is told by running it.
+        traced = torch.jit.trace(module, example, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
     doubts = [str(entry.message) for entry in caught if issubclass(entry.category, TracerWarning)]
     if doubts and not is_traceable:
         raise ModelError(

@@ -15,7 +15,7 @@ from inference_core.engines.protocol import Precision
 from inference_core.hooks.named import code_digests
 from inference_core.models.package import ModelPackage
 from inference_core.records import Placement
-from inference_core.validation import Frozen, plain_facts
+from inference_core.validation import Frac, Frozen, plain_facts
 
 NOT_IDENTITY = ("name", "weights", "weights_sha256")
 """Keys of ``model.yaml`` that change no answer."""
@@ -24,7 +24,6 @@ GOLDEN_FOLDER = "golden"
 GOLDEN_FILE = "golden.json"
 GOLDEN_SCHEMA = 1
 
-Frac = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

@@ -1,7 +1,8 @@
 """The one door around third-party decoders: whatever they raise leaves as an InputError.
 
 Decoders raise far more than OSError (TypeError, SyntaxError, ZeroDivisionError, ... were all seen), so this
-is one of the three places of the project where ``except Exception`` stands. Messages hold no object
+is one of the few doors of the project where ``except Exception`` stands; the others are those to the user's functions
+(``hooks``) and to exporters (``convert``). Messages hold no object
 addresses, so that the same bad file gives the same row in every run.
 """
 

@@ -18,8 +18,6 @@ from inference_core.validation import build_settings
 
 SIZES_PX = (224, 256, 512, 640)
 """Tried where neither the graph nor the user says a size."""
-NUM_IMAGES = 3
-
 Probed = dict[str, NDArray[Any]]
 """Outputs by name, each with the outputs of single images behind each other along its first axis."""
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from inference_core.errors import InferError
 from inference_core.hooks.function import HookFunction
-from inference_core.hooks.guest_values import read_only
-from inference_core.records import Uint8Array, describe_value
+from inference_core.hooks.pixel_function import call_on_pixels
+from inference_core.records import Uint8Array
 
 
 class HookStep:
@@ -28,15 +26,10 @@ class HookStep:
         Raises:
             InputError: the function raised something, or gave something else.
         """
-        found = self._function(read_only(mask))
-        if not isinstance(found, np.ndarray) or found.dtype != np.uint8 or found.shape != mask.shape:
-            raise InferError(
-                f"{self._function.name} must give uint8{list(mask.shape)}, as it got, got "
-                f"{describe_value(found)[:80]}; correct the function"
-            )
+        found = call_on_pixels(self._function, mask)
         if int(found.max()) >= self._num_classes:
             raise InferError(
                 f"{self._function.name} must give class ids below {self._num_classes}, got {int(found.max())}; correct "
                 "the function"
             )
-        return np.array(found)  # a copy: the function may use its memory again
+        return found

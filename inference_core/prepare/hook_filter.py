@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from inference_core.errors import InferError
 from inference_core.hooks.function import HookFunction
-from inference_core.hooks.guest_values import read_only
-from inference_core.records import Uint8Array, describe_value
+from inference_core.hooks.pixel_function import call_on_pixels
+from inference_core.records import Uint8Array
 
 
 class HookFilter:
@@ -27,10 +24,4 @@ class HookFilter:
         Raises:
             InputError: the function raised something, or gave something else.
         """
-        found = self._function(read_only(pixels))
-        if not isinstance(found, np.ndarray) or found.dtype != np.uint8 or found.shape != pixels.shape:
-            raise InferError(
-                f"{self._function.name} must give uint8{list(pixels.shape)}, as it got, got "
-                f"{describe_value(found)[:80]}; correct the function"
-            )
-        return np.array(found)  # a copy: the function may use its memory again
+        return call_on_pixels(self._function, pixels)

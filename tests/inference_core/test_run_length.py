@@ -11,7 +11,6 @@ from pycocotools import mask as coco
 
 from inference_core.errors import ShapeError
 from inference_core.run_length import (
-    area_of,
     decode_mask,
     encode_mask,
     encode_window,
@@ -57,7 +56,7 @@ def test_counts_are_those_of_coco(mask: Any) -> None:
     np.testing.assert_array_equal(decode_mask(counts, image_hw=mask.shape), mask)
     theirs = {"size": list(mask.shape), "counts": counts}
     np.testing.assert_array_equal(coco.decode(theirs), mask)
-    assert area_of(counts) == coco.area(theirs) == np.count_nonzero(mask)
+    assert coco.area(theirs) == np.count_nonzero(mask)
 
 
 @given(
