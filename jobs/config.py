@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from inference_core.images import Limits
 from inference_core.preparer import MAX_FIT_PIXELS
@@ -48,7 +48,8 @@ class ExecutionConfig(Frozen):
     layout: Literal["auto", "split", "whole"] = "auto"
     """``split``: CPU tasks prepare, GPU actors infer. ``whole``: one actor per core does everything."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda)$")] = "auto"
-    """Where actors infer; ``auto``: CUDA where the cluster has GPUs."""
+    """Where actors infer. ``auto``: on CUDA where the actor itself sees a device, else on its CPU; GPUs are reserved
+    where the cluster has them. ``cuda``: an actor without a device is an error. ``cpu``: no GPU is reserved."""
     engine: Literal["default", "auto", "torch", "onnxruntime", "tensorrt", "openvino", "litert"] = "default"
     """What runs the model. ``default``: the format's own; ``auto``: the fastest, measured once on images of the input,
     that answers as the default does. The choice is kept in the plan."""
@@ -67,7 +68,12 @@ class ExecutionConfig(Frozen):
     rows_per_shard: PositiveInt | None = None
     """Images per commit; by default from their number. Fixed by the first run."""
     actors: PositiveInt | None = None
-    """Actors that infer; by default one per GPU, or per CPU core in the whole layout."""
+    """Actors that infer; by default as many as the GPUs hold, or one per CPU core in the whole layout."""
+    max_actors: PositiveInt | None = None
+    """The pool begins with ``actors`` (by default 1) and grows up to this many while shards wait, and with it a cluster
+    that can; by default it is fixed."""
+    gpus_per_actor: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """GPU that Ray reserves for an actor: at 0.5 two share one, each with its own copy of the model."""
     prepare_tasks: PositiveInt | None = None
     """Split layout: tasks that prepare at a time; by default from the CPUs that are left."""
     threads_per_actor: PositiveInt | None = None
@@ -75,11 +81,24 @@ class ExecutionConfig(Frozen):
     address: str | None = None
     """Ray cluster; by default RAY_ADDRESS, else a cluster of this machine alone."""
     num_cpus: PositiveInt | None = None
-    """CPUs of a cluster that is started for this run; by default all."""
+    """CPUs for this run: of a cluster that is started for it, or at most so many of one that is there; by default all.
+    """
+    num_gpus: Annotated[float, Field(ge=0)] | None = None
+    """GPUs for this run, at most; by default all."""
     head_start: bool = True
     """Let child processes of the driver commit shards while a Ray of this machine alone starts."""
     no_progress_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     """Without a commit for this long while work is left, the run ends with an error; it can be resumed."""
+    stop_grace_s: Annotated[float, Field(ge=0)] = 2.0
+    """After SIGTERM no shard is begun; those under way have this long to be committed."""
+
+    @field_validator("max_actors")
+    @classmethod
+    def _check_max_actors(cls, value: int | None, info: ValidationInfo) -> int | None:
+        actors = info.data.get("actors")
+        if value is not None and actors is not None and value < actors:
+            raise ValueError(f"must be at least execution.actors, got {value} with {actors}; raise it, or unset one")
+        return value
 
     @property
     def fixed_batch_size(self) -> int | None:

@@ -75,9 +75,17 @@ def map_actors(
             fn_constructor_kwargs={"settings": settings},
             batch_size=1,  # a row is a shard
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=pools.actors, max_concurrent_calls_per_actor=concurrent_calls),
+            compute=actor_pool(pools, concurrent_calls=concurrent_calls),
             num_cpus=pools.actor_cpus,
             num_gpus=pools.actor_gpus,
             max_restarts=-1,
             max_task_retries=MAX_SYSTEM_RETRIES,
         )
+
+
+def actor_pool(pools: Pools, *, concurrent_calls: int) -> ActorPoolStrategy:
+    """A pool of a fixed size, or one that grows while shards wait."""
+    least = pools.min_actors or pools.actors
+    if least == pools.actors:
+        return ActorPoolStrategy(size=pools.actors, max_concurrent_calls_per_actor=concurrent_calls)
+    return ActorPoolStrategy(min_size=least, max_size=pools.actors, max_concurrent_calls_per_actor=concurrent_calls)

@@ -14,6 +14,9 @@ class Pools(Frozen):
 
     layout: Literal["split", "whole"]
     actors: int = Field(gt=0)
+    """The most there are."""
+    min_actors: int | None = Field(default=None, gt=0)
+    """What a pool that grows and shrinks begins with; None or ``actors`` for a fixed pool."""
     prepare_tasks: int = Field(ge=0)
     """0 in the whole layout."""
     actor_gpus: float = Field(ge=0)

@@ -126,10 +126,10 @@ def execute(
             num_processes = min(config.execution.actors or available_cpus(config.execution), len(state.todo))
             head_start.enter_context(start_ahead(settings, state.todo, num_processes=num_processes))
         # Imported once the children are on their way: Ray Data takes most of a second.
-        from jobs.runtime import ray_session
+        from jobs.runtime import cluster_nodes, ray_session
 
         with ray_session(config.execution) as resources:
-            choice = choose_pools(resources, config.execution, num_shards=len(state.todo))
+            choice = choose_pools(resources, config.execution, num_shards=len(state.todo), nodes=cluster_nodes())
             record = attempt_record(choice, resources=resources, started_s=started_s, golden=state.golden)
             note_attempt(config.output, record)
             seen = SeenShards(config.output, state.todo, progress)

@@ -13,10 +13,14 @@ from typing import ParamSpec, TypeVar
 
 import ray
 import ray.exceptions
-from ray.data import DataContext
+from ray.data import DataContext, ExecutionResources
 
 from inference_core.errors import ConfigError, JobError
+from jobs.address import check_address
 from jobs.config import ExecutionConfig
+from jobs.draining import StopFlag, drained_on_sigterm
+from jobs.feed_gate import install_feed_gate
+from jobs.nodes import Node
 from jobs.resources import available_cpus, cluster_address
 
 STORE_BYTES_PER_CPU = 256 * 1024 * 1024
@@ -43,9 +47,11 @@ def ray_session(execution: ExecutionConfig) -> Iterator[Mapping[str, float]]:
     if not was_initialised:
         with kept_sigterm_handler():
             start_ray(address, execution)
-    set_data_context(execution)
+    stop = StopFlag()
+    set_data_context(execution, stop=stop)
     try:
-        yield ray.cluster_resources()
+        with drained_on_sigterm(stop, grace_s=execution.stop_grace_s):
+            yield ray.cluster_resources()
     finally:
         if not was_initialised:
             ray.shutdown()
@@ -88,6 +94,7 @@ def start_ray(address: str | None, execution: ExecutionConfig) -> None:
     # Ray 2.60 logs an error for every pool of actors of Ray Data (ray-project/ray#53727), which nobody can act on.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address:
+        check_address(address)
         try:
             with quiet_stderr():
                 ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
@@ -142,11 +149,21 @@ def kept_sigterm_handler() -> Iterator[None]:
             signal.signal(signal.SIGTERM, handler)
 
 
-def set_data_context(execution: ExecutionConfig) -> None:
+def cluster_nodes() -> list[Node]:
+    """The machines of the connected cluster and what each offers."""
+    offers = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [Node(cpus=offer.get("CPU", 0.0), gpus=offer.get("GPU", 0.0)) for offer in offers]
+
+
+def set_data_context(execution: ExecutionConfig, *, stop: StopFlag) -> None:
     """Ray Data as this pipeline needs it."""
     context = DataContext.get_current()
     context.target_max_block_size = None  # a block is a shard and is never cut
     context.enable_progress_bars = False  # ours counts images and commits
     context.execution_no_progress_timeout_s = execution.no_progress_timeout_s
     context.max_consecutive_actor_init_deaths = MAX_ACTOR_START_FAILURES
+    context.execution_options.resource_limits = ExecutionResources.for_limits(
+        cpu=execution.num_cpus, gpu=execution.num_gpus
+    )
+    install_feed_gate(context, stop)
     logging.getLogger("ray.data").setLevel(logging.ERROR)

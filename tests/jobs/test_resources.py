@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 import os
 from typing import Any
 
@@ -10,19 +9,15 @@ from hypothesis import strategies as st
 
 from inference_core.errors import ConfigError
 from jobs.config import ExecutionConfig
+from jobs.nodes import Node, place, units
 from jobs.pools import Pools
-from jobs.resources import COMMIT_CPUS, available_cpus, choose_pools, gpus_per_actor
+from jobs.resources import COMMIT_CPUS, available_cpus, choose_pools
 
 
 def choose(cpus: float, gpus: float, num_shards: int = 1000, **options: Any) -> Pools:
     return choose_pools(
         {"CPU": cpus, "GPU": gpus}, ExecutionConfig.model_validate(options), num_shards=num_shards
     ).pools
-
-
-def units(amount: float) -> int:
-    """What Ray reserves: it counts in steps of 0.0001 and drops what is below one."""
-    return math.floor(amount * 10_000 + 1e-6)
 
 
 def reserved(pools: Pools) -> int:
@@ -41,7 +36,14 @@ def reserved(pools: Pools) -> int:
         pytest.param(1, 0, {"layout": "split"}, ("split", 1, 1), id="split-on-one-core"),
         pytest.param(16, 2, {}, ("split", 2, 13), id="an-actor-per-gpu"),
         pytest.param(16, 2, {"prepare_tasks": 3}, ("split", 2, 3), id="fewer-tasks"),
-        pytest.param(16, 1, {"actors": 4}, ("split", 4, 11), id="actors-that-share-a-gpu"),
+        pytest.param(16, 1, {"gpus_per_actor": 0.25}, ("split", 4, 11), id="actors-that-share-a-gpu"),
+        pytest.param(16, 2, {"gpus_per_actor": 0.5, "actors": 3}, ("split", 3, 12), id="not-all-shares-taken"),
+        pytest.param(16, 2, {"num_cpus": 8, "num_gpus": 1}, ("split", 1, 6), id="a-share-of-the-cluster"),
+        pytest.param(16, 2, {"num_gpus": 0}, ("whole", 16, 0), id="no-gpu-of-the-cluster"),
+        pytest.param(16, 0, {"num_cpus": 4}, ("whole", 4, 0), id="a-share-of-the-cpus"),
+        pytest.param(4, 1, {"max_actors": 3}, ("split", 3, 24), id="a-pool-that-grows"),
+        pytest.param(0, 0, {"max_actors": 3, "device": "cuda"}, ("split", 3, 24), id="a-cluster-without-workers-yet"),
+        pytest.param(0, 0, {"max_actors": 3}, ("whole", 3, 0), id="no-cpus-yet"),
         pytest.param(1, 1, {}, ("split", 1, 1), id="one-core-and-one-gpu"),
         pytest.param(2, 4, {}, ("split", 4, 1), id="more-gpus-than-cores"),
     ],
@@ -135,11 +137,73 @@ def test_whole_places_more_actors_than_cores() -> None:
     assert reserved(pools) <= units(4)
 
 
-@pytest.mark.parametrize(
-    ("gpus", "actors", "expected"), [(0, 3, 0.0), (2, 1, 1.0), (2, 2, 1.0), (1, 3, 0.3333), (2, 3, 0.6666)]
-)
-def test_gpus_per_actor(gpus: int, actors: int, expected: float) -> None:
-    assert gpus_per_actor(gpus, actors) == expected
+NODES = {
+    "four-cores-apart": [(1, 0)] * 4,
+    "cpu-and-gpu-nodes": [(0, 0), (8, 0), (2, 1), (2, 1)],
+    "gpu-nodes-without-cpus": [(8, 0), (0, 2)],
+    "gpu-nodes-of-one-core": [(1, 1), (1, 1)],
+    "uneven": [(1, 0), (5, 0), (3, 2)],
+}
+
+
+def on_nodes(shapes: list[tuple[float, float]], **options: Any) -> Pools:
+    nodes = [Node(cpus=cpus, gpus=gpus) for cpus, gpus in shapes]
+    totals = {"CPU": sum(node.cpus for node in nodes), "GPU": sum(node.gpus for node in nodes)}
+    return choose_pools(totals, ExecutionConfig.model_validate(options), num_shards=1000, nodes=nodes).pools
+
+
+def all_fit(pools: Pools, shapes: list[tuple[float, float]]) -> bool:
+    """Whether Ray can run all actors, all preparing tasks and one committing task at a time."""
+    left = [Node(cpus=cpus, gpus=gpus) for cpus, gpus in shapes]
+    wanted = [
+        (pools.actors, pools.actor_cpus, pools.actor_gpus),
+        (int(pools.layout == "split"), pools.commit_cpus, 0.0),
+        (pools.prepare_tasks, pools.prepare_cpus, 0.0),
+    ]
+    for count, cpus, gpus in wanted:
+        if not count:
+            continue
+        after = place(left, count, cpus=cpus, gpus=gpus)
+        taken = sum(units(node.cpus) for node in left) - sum(units(node.cpus) for node in after)
+        if abs(taken - count * units(cpus)) > count * len(left):
+            return False
+        left = after
+    return True
+
+
+@pytest.mark.parametrize("name", NODES)
+@pytest.mark.parametrize("layout", ["split", "whole"])
+def test_every_stage_finds_a_machine(name: str, layout: str) -> None:
+    pools = on_nodes(NODES[name], layout=layout)
+    assert all_fit(pools, NODES[name]), pools
+    assert pools.actors == (sum(gpus for _, gpus in NODES[name]) or pools.actors)
+
+
+def test_an_actor_per_core_of_each_machine() -> None:
+    assert on_nodes([(4, 0), (1, 0), (0, 0)]).actors == 5
+
+
+def test_machines_that_offer_gpus_alone_only_infer() -> None:
+    pools = on_nodes([(8, 0), (0, 2)])
+    assert (pools.actors, pools.actor_cpus, pools.actor_gpus) == (2, 0.0, 1.0)
+
+
+def test_two_halves_of_different_gpus_make_no_whole() -> None:
+    assert on_nodes([(4, 1), (4, 1)], gpus_per_actor=0.6).actors == 2
+
+
+def test_an_actor_too_many_for_the_gpus_is_refused() -> None:
+    message = "execution.actors: must be at most 2 with 2 GPUs and 1 of one for each actor, got 3; lower it"
+    with pytest.raises(ConfigError, match=message):
+        on_nodes(NODES["cpu-and-gpu-nodes"], actors=3)
+    assert on_nodes(NODES["cpu-and-gpu-nodes"], actors=3, gpus_per_actor=0.5).actors == 3
+
+
+def test_a_pool_is_fixed_unless_it_may_grow() -> None:
+    assert choose(8, 2).min_actors == 2
+    growing = choose(8, 2, max_actors=5)
+    assert (growing.min_actors, growing.actors) == (1, 5)
+    assert choose(8, 2, actors=2, max_actors=5).min_actors == 2
 
 
 def test_a_cluster_of_this_machine_has_the_cpus_that_the_process_may_use() -> None:
