@@ -47,6 +47,7 @@ MEANINGS = {
     "LimitsConfig.max_pixels": "Largest width times height of one page or frame.",
     "LimitsConfig.max_side_px": "Largest width or height.",
     "LimitsConfig.max_frames": "Most pages or frames in one file.",
+    "JobConfig.source": "How inputs are read.",
     "JobConfig.limits": "Images over one of these become rows with status `too_large`.",
     "JobConfig.results": "What is written beside the rows.",
     "JobConfig.execution": "How the run uses the machine.",
@@ -111,9 +112,10 @@ def model_schema() -> dict[str, Any]:
 
 
 def job_schema() -> dict[str, Any]:
-    """The schema of a job's file, whose ``input`` may be a single text."""
+    """The schema of a job's file, in which a list of one text may be the text."""
     schema = with_meanings(JobConfig)
-    schema["properties"]["input"] = allow(schema["properties"]["input"], {"type": "string", "minLength": 1})
+    for name in ("input", "include", "exclude", "reuse"):
+        schema["properties"][name] = allow(schema["properties"][name], {"type": "string", "minLength": 1})
     return schema
 
 

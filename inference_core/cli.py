@@ -17,6 +17,7 @@ from inference_core.commands.predict import predict
 from inference_core.commands.seal import seal_model
 from inference_core.commands.verify import verify_model
 from inference_core.errors import MillraceError
+from inference_core.storage import mask_secrets
 
 COMMANDS_GROUP = "millrace.commands"
 """Entry points that add subcommands: each is called with the application."""
@@ -58,7 +59,7 @@ def run_app(app: typer.Typer) -> None:
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt  # typer makes a code of it without a word
     except MillraceError as exc:
-        sys.stderr.write(f"error: {exc}\n")
+        sys.stderr.write(f"error: {mask_secrets(str(exc))}\n")  # whatever it quotes
         sys.exit(exc.exit_code)
     except typer.Exit as exc:
         sys.exit(exc.exit_code)

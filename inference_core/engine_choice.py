@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -21,14 +21,24 @@ from inference_core.engines.choose import (
     list_candidates,
 )
 from inference_core.engines.protocol import EngineName, Precision
-from inference_core.engines.table import FIXED_PRECISION, resolve_engine
+from inference_core.engines.table import FIXED_PRECISION, installed_engines, resolve_engine, runnable_engines
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import default_batch_size
 from inference_core.records import Prediction, PreparedItem
 
 # The records too: jobs enter no engine module.
-__all__ = ["EngineChoice", "Measurement", "PrecisionGuard", "choose_engine", "guard_precision", "lower_precision"]
+__all__ = [
+    "EngineChoice",
+    "EngineName",
+    "Measurement",
+    "PrecisionGuard",
+    "RunnableEngines",
+    "choose_engine",
+    "guard_precision",
+    "list_engines",
+    "lower_precision",
+]
 
 MIN_TIMED_S = 0.3
 """Each candidate runs the sample again until so much time has passed."""
@@ -36,6 +46,28 @@ MAX_ROUND_S = 2.0
 """Of a larger sample only so many images are used as the reference runs in this time, and one batch at least."""
 MAX_COMPARED = 8
 """Images whose raw outputs are compared value by value; the answers of all are compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnableEngines:
+    """Engines that run a package on a device, the format's own first."""
+
+    installed: tuple[EngineName, ...]
+    absent: tuple[EngineName, ...]
+    """Their library is not installed here."""
+
+
+def list_engines(package: ModelPackage, *, device: str) -> RunnableEngines:
+    """What could run a package.
+
+    Args:
+        package: as read.
+        device: ``cpu``, or ``cuda`` with or without a number.
+    """
+    weights_format = package.spec.format
+    installed = installed_engines(weights_format, device=device)
+    able = runnable_engines(weights_format, device=device)
+    return RunnableEngines(installed=installed, absent=tuple(engine for engine in able if engine not in installed))
 
 
 def choose_engine(

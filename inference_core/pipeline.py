@@ -94,7 +94,12 @@ def build_finisher(package: ModelPackage) -> Finisher:
 
 def has_cuda_device() -> bool:
     """Whether this process sees a CUDA device."""
-    return count_cuda_devices() > 0
+    return num_cuda_devices() > 0
+
+
+def num_cuda_devices() -> int:
+    """CUDA devices that this process sees."""
+    return count_cuda_devices()
 
 
 def check_runner(package: ModelPackage, runner: Runner) -> None:

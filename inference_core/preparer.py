@@ -56,29 +56,45 @@ class Preparer:
         self._limits = limits
         self._max_fit_pixels = max_fit_pixels
 
-    def prepare(self, source: PrepareSource, *, image_id: str, uri: str = "", fetch_ms: float = 0.0) -> PreparedItem:
+    def prepare(
+        self,
+        source: PrepareSource,
+        *,
+        image_id: str,
+        uri: str = "",
+        page: int | None = None,
+        frame_index: int | None = None,
+        time_s: float | None = None,
+        fetch_ms: float = 0.0,
+        sha256: str = "",
+    ) -> PreparedItem:
         """Decode, filter, fit.
 
         Args:
             source: encoded bytes, an array (H, W[, 1, 3 or 4]), a Pillow image, or the error of its fetching.
             image_id: stable key of the image.
             uri: where it came from.
+            page: which page of a file; None for the one that the package names.
+            frame_index: of a frame of a video, recorded.
+            time_s: likewise.
             fetch_ms: how long fetching took, recorded.
+            sha256: hex digest of encoded bytes, where it is known already.
 
         Returns:
             The tiles and their placement, or the status and error of an image that cannot be used. Never raises
             for a bad image.
         """
         started = time.perf_counter()
-        facts = SourceFacts(image_id=image_id, uri=uri)
+        facts = SourceFacts(image_id=image_id, uri=uri, page=page or 0, frame_index=frame_index, time_s=time_s)
+        policy = self._policy if page is None else replace(self._policy, page=page)
         try:
             if isinstance(source, StorageError):
                 raise FetchError(str(source), uri=uri)
             if isinstance(source, InputError):
                 raise source
             if isinstance(source, bytes):
-                facts = replace(facts, size_bytes=len(source), sha256=sha256_hex(source))
-            image = load_image(source, policy=self._policy, limits=self._limits, uri=uri)
+                facts = replace(facts, size_bytes=len(source), sha256=sha256 or sha256_hex(source))
+            image = load_image(source, policy=policy, limits=self._limits, uri=uri)
             facts = with_image_facts(facts, image)
             prepared = self.fit(image)
         except InputError as exc:

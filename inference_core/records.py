@@ -138,6 +138,10 @@ class SourceFacts:
     page: int = 0
     num_pages: int = 0
     image_hw: tuple[int, int] = (0, 0)
+    frame_index: int | None = None
+    """Which frame of a video, from 0; None for an image of its own."""
+    time_s: float | None = None
+    """Time of that frame since the start of the video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -279,7 +283,7 @@ class Prediction(ArrayRecord):
     error: str = ""
     """Why, where ``status`` is not ``ok``."""
     result: Result | None = None
-    """The answer, None where ``status`` is not ``ok``."""
+    """The answer, None where ``status`` is not ``ok``, or where a job knows it from the same bytes."""
     stage_ms: StageMs = StageMs()
     model_digest: str = ""
     """Identifies the spec and the weights that gave the answer."""
@@ -298,7 +302,7 @@ class PreparedItem(ArrayRecord):
 
     source: SourceFacts
     prepared: Prepared | None = None
-    """None where ``status`` is not ``ok``."""
+    """None where ``status`` is not ``ok``, or where the answer for the same bytes is known and nothing is to infer."""
     status: Status = "ok"
     error: str = ""
     stage_ms: StageMs = StageMs()
@@ -310,9 +314,9 @@ class RawItem(ArrayRecord):
 
     source: SourceFacts
     placement: Placement | None = None
-    """None where ``status`` is not ``ok``."""
+    """None where nothing was inferred."""
     raw: Mapping[str, NDArray[Any]] | None = None
-    """Arrays by name, the first axis is the image's tiles; None where ``status`` is not ``ok``."""
+    """Arrays by name, the first axis is the image's tiles; None where nothing was inferred."""
     engine: str = ""
     """What ran the model, "" where nothing did."""
     status: Status = "ok"

@@ -80,6 +80,10 @@ class Runner:
         """Forwards so far that did not fit the device and were halved."""
         return self._sizes.num_oom_halvings
 
+    def with_batch_size(self, batch_size: int) -> Runner:
+        """The same model in batches of another size."""
+        return Runner(self._engine, self._task, batch_size=batch_size)
+
     def infer(self, items: Sequence[PreparedItem]) -> list[RawItem]:
         """Run the model on items; those that failed before pass through.
 

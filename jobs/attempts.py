@@ -6,6 +6,8 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable
 
+from pydantic import Field
+
 from inference_core import storage
 from inference_core.validation import Frozen
 
@@ -24,6 +26,14 @@ class AttemptRecord(Frozen):
     versions: dict[str, str]
     golden: str = ""
     """What became of the package's golden images before this command began."""
+    prepare_tasks: int = 0
+    """Split layout: that prepare at a time."""
+    commit_tasks: int = 0
+    """Split layout: that find room to commit beside all others."""
+    num_gpus: int = 0
+    """That actors infer on."""
+    levers: dict[str, str] = Field(default_factory=dict)
+    """What can be changed where a stage holds the run back, by stage."""
 
 
 def note_attempt(output: str, record: AttemptRecord) -> None:
@@ -46,7 +56,12 @@ def attempt_uri(output: str, number: int) -> str:
 
 
 def worked_s(attempts: Iterable[AttemptRecord], spans_s: Iterable[tuple[float, float]]) -> float:
-    """Seconds of work over all attempts: from each one's beginning to its last commit before the next one began.
+    """Seconds of work over all attempts, see ``work_of_attempts``."""
+    return sum(work_of_attempts(attempts, spans_s).values())
+
+
+def work_of_attempts(attempts: Iterable[AttemptRecord], spans_s: Iterable[tuple[float, float]]) -> dict[float, float]:
+    """Seconds of work by the beginning of each attempt: to its last commit before the next one began.
 
     Args:
         attempts: in any order.
@@ -59,4 +74,4 @@ def worked_s(attempts: Iterable[AttemptRecord], spans_s: Iterable[tuple[float, f
         if position:
             start = starts[position - 1]
             last_of[start] = max(last_of[start], end - start)
-    return sum(last_of.values())
+    return last_of

@@ -11,19 +11,23 @@ import typer
 import yaml
 from rich.console import Console
 
-from inference_core import storage
 from inference_core.choice_lines import describe_execution
 from inference_core.commands.exit_codes import EXIT_DONE, EXIT_TOO_MANY_ERRORS
 from inference_core.commands.model_facts import MODEL_HELP, TrustOption
 from inference_core.execution_choice import ExecutionChoice
-from jobs.config import JobConfig
+from jobs.config import JobConfig, dump_settings
 from jobs.finalize import Outcome, finalize
 from jobs.golden import describe_golden
 from jobs.json_notices import json_notices
+from jobs.places import blamed_on
 from jobs.plan import load_plan
-from jobs.progress import Counter, LogFormat, RunProgress, make_progress
+from jobs.plan_command import plan_job
+from jobs.progress import Counter, LogFormat, RunProgress, make_progress, write_notice
+from jobs.retry import retry
+from jobs.retry_command import OutputArgument, StatusOption, show_retry
 from jobs.run import RunState, run
-from jobs.settings import read_settings
+from jobs.settings import folder_uri, read_settings
+from jobs.status_command import show_status
 from jobs.termination import exit_on_sigterm
 
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP)]
@@ -36,6 +40,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting as key.subkey=value; may be repeated; wins over all others."),
 ]
+ReuseOption = Annotated[
+    list[str] | None,
+    typer.Option("--reuse", help="Output of an earlier run whose answers for the same bytes count; may be repeated."),
+]
 LogFormatOption = Annotated[str, typer.Option("--log-format", help="text or json.")]
 
 
@@ -43,6 +51,9 @@ def register(app: typer.Typer) -> None:
     """Add the subcommands."""
     app.command("run")(run_job)
     app.command("finalize")(finalize_run)
+    app.command("plan")(plan_job)
+    app.command("status")(show_status)
+    app.command("retry")(retry_rows)
 
 
 def run_job(
@@ -50,20 +61,25 @@ def run_job(
     input_uris: InputOption = None,
     output: OutputOption = None,
     config: ConfigOption = None,
+    reuse: ReuseOption = None,
     assignments: SetOption = None,
     log_format: LogFormatOption = "text",
     trust_package_code: TrustOption = False,
 ) -> None:
     """Predict every image of a folder or prefix. The same command again goes on where the last one stopped."""
     exit_on_sigterm()
-    flags: dict[str, Any] = {"model": model, "input": input_uris or None, "output": output}
+    flags: dict[str, Any] = {"model": model, "input": input_uris or None, "output": output, "reuse": reuse or None}
     flags["trust_package_code"] = trust_package_code or None  # the file's, where the flag is not given
     settings = read_settings(config, flags=flags, assignments=assignments or [])
     chosen = read_log_format(log_format)
     console = Console(stderr=True, soft_wrap=True)
     print_settings(settings, console=console, log_format=chosen)
     with json_notices(is_on=chosen == "json"):
-        outcome = run(settings, show=lambda state: show_state(state, console=console, log_format=chosen))
+        outcome = run(
+            settings,
+            show=lambda state: show_state(state, console=console, log_format=chosen),
+            notice=lambda message: write_notice(message, log_format=chosen),
+        )
     report_outcome(outcome, max_error_frac=settings.max_error_frac, log_format=chosen)
 
 
@@ -72,10 +88,30 @@ def finalize_run(
     log_format: LogFormatOption = "text",
 ) -> None:
     """Write the report of a run again."""
-    uri = storage.normalise(output)
-    plan = load_plan(uri)
+    uri = folder_uri(output, key="output")
+    with blamed_on("output"):
+        plan = load_plan(uri)
     outcome = finalize(uri, plan)
     report_outcome(outcome, max_error_frac=float(plan.config["max_error_frac"]), log_format=read_log_format(log_format))
+
+
+def retry_rows(
+    output: OutputArgument,
+    statuses: StatusOption,
+    assignments: SetOption = None,
+    log_format: LogFormatOption = "text",
+) -> None:
+    """Do rows of a finished run again that have one of some statuses, and replace them."""
+    exit_on_sigterm()
+    chosen, console = read_log_format(log_format), Console(stderr=True, soft_wrap=True)
+    outcome = retry(
+        folder_uri(output, key="output"),
+        statuses=[name.strip() for name in statuses.split(",") if name.strip()],
+        assignments=assignments or [],
+        show=lambda plan, num_left: show_retry(plan, num_left, console=console, log_format=chosen),
+        notice=lambda message: write_notice(message, log_format=chosen),
+    )
+    report_outcome(outcome, max_error_frac=float(outcome.plan.config["max_error_frac"]), log_format=chosen)
 
 
 def read_log_format(text: str) -> LogFormat:
@@ -87,7 +123,7 @@ def read_log_format(text: str) -> LogFormat:
 
 def print_settings(settings: JobConfig, *, console: Console, log_format: LogFormat) -> None:
     """The resolved settings, once."""
-    dumped: dict[str, Any] = settings.model_dump(mode="json")
+    dumped = dump_settings(settings)
     if log_format == "json":
         sys.stderr.write(json.dumps({"event": "settings", **dumped}) + "\n")
         return
@@ -100,14 +136,15 @@ def print_settings(settings: JobConfig, *, console: Console, log_format: LogForm
 
 def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> RunProgress:
     """Say what is planned and what is left; give the progress."""
-    plan = state.plan
+    plan, listing = state.plan, state.listing
     facts = {
         "event": "plan" if state.is_new else "resume",
         "run_id": plan.run_id,
-        "images": plan.num_rows,
-        "bytes": plan.num_bytes,
-        "left_out": plan.num_left_out,
-        "shards": len(plan.shards),
+        "images": listing.num_rows,
+        "bytes": listing.num_bytes,
+        "left_out": listing.num_left_out,
+        "shards": len(listing.shards),
+        "is_whole": listing.is_whole,
         "shards_left": len(state.todo),
         **({"engine": asdict(plan.engine_choice)} if plan.engine_choice else {}),
         **({"batch": asdict(plan.batch_choice)} if plan.batch_choice else {}),
@@ -119,9 +156,9 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
     else:
         verb = "planned" if state.is_new else f"resuming, {state.rows_done:,} images done:"
         console.print(
-            f"{verb} {plan.num_rows:,} images ({plan.num_bytes / 1e6:,.1f} MB, {plan.num_left_out:,} files left "
-            "out) in "
-            f"{len(plan.shards):,} shards, {len(state.todo):,} to do",
+            f"{verb} {listing.num_rows:,} images ({listing.num_bytes / 1e6:,.1f} MB, {listing.num_left_out:,} files "
+            f"left out) in {len(listing.shards):,} shards, {len(state.todo):,} to do"
+            f"{'' if listing.is_whole else '; more are being listed'}",
             markup=False,
             highlight=False,
         )
@@ -131,7 +168,7 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
             *(state.imported.assumption_lines() if state.imported else ()),
         ):
             console.print(line, highlight=False, markup=False)
-    counter = Counter(total=plan.num_rows, done=state.rows_done)
+    counter = Counter(total=listing.num_rows, done=state.rows_done)
     return make_progress(counter, log_format=log_format, console=console)
 
 
@@ -142,7 +179,9 @@ def report_outcome(outcome: Outcome, *, max_error_frac: float, log_format: LogFo
     code = EXIT_TOO_MANY_ERRORS if is_over else EXIT_DONE
     if log_format == "json":
         state = {"event": "done", "exit_code": code, "planned": facts.num_planned, "ok": facts.num_ok}
+        state |= {"reused": facts.num_reused, "duplicates": facts.num_duplicates}
         state |= {"failed": facts.num_failed, "wall_s": round(facts.wall_s, 3), "report": outcome.report_uri}
+        state |= {"bottleneck": asdict(facts.bottleneck)} if facts.bottleneck else {}
         sys.stdout.write(json.dumps(state) + "\n")
     else:
         print_outcome(outcome)
@@ -163,9 +202,11 @@ def print_outcome(outcome: Outcome) -> None:
     rows: list[tuple[str, str]] = [
         ("images", f"{facts.num_planned:,} planned = {sums}"),
         *[(f"  {status}", f"{count:,}") for status, count in failures.items() if count],
+        *([("taken over", facts.taken_over_text)] if facts.taken_over_text else []),
         ("rate", f"{facts.images_per_s:,.1f} images/s, {facts.wall_s:,.1f} s of work in {facts.num_attempts} attempts"),
         ("engine", facts.engine),
         ("layout", facts.layout_reason),
+        *([("bottleneck", facts.bottleneck.sentence), ("advice", facts.bottleneck.advice)] if facts.bottleneck else []),
         ("report", f"{outcome.report_uri}/report.html"),
     ]
     width = max(len(name) for name, _ in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from jobs.report.facts import ErrorRow
 
 COMMITS = "_commits"
 RECORD_SCHEMA = 1
+RECORD_NAME = re.compile(r"(\d+)(?:\.retry-(\d+))?\.json")
 
 
 class DataFile(Frozen):
@@ -39,6 +41,10 @@ class CommitRecord(Frozen):
     """Rows by status; sums to ``num_rows``."""
     data: DataFile
     num_masks: int
+    num_reused: int = 0
+    """Rows whose answers earlier runs gave."""
+    num_duplicates: int = 0
+    """Rows that took their answer from an equal image of the shard."""
     errors: tuple[ErrorRow, ...]
     summary: Mapping[str, Any]
     """The shard's Summary as JSON, without the class names, which are the plan's."""
@@ -56,45 +62,63 @@ class CommitLog:
 
     Args:
         output: the run's folder or prefix.
+        generation: 0 for the run itself; 1, 2, ... for a retry, whose records supersede those before it.
     """
 
-    def __init__(self, output: str) -> None:
+    def __init__(self, output: str, *, generation: int = 0) -> None:
         self._folder = storage.join(output, COMMITS)
+        self._generation = generation
 
     def uri_of(self, shard_id: int) -> str:
-        """Where a shard's record is or will be."""
-        return storage.join(self._folder, f"{shard_id:06d}.json")
+        """Where a shard's record of this generation is or will be."""
+        return self._uri(shard_id, self._generation)
+
+    def _uri(self, shard_id: int, generation: int) -> str:
+        return storage.join(self._folder, f"{shard_id:06d}{f'.retry-{generation:04d}' if generation else ''}.json")
 
     def is_committed(self, shard_id: int) -> bool:
         """Whether the shard is done."""
         return storage.exists(self.uri_of(shard_id))
 
     def committed(self) -> set[int]:
-        """The shards that are done: one listing."""
-        names = (found.path for found in storage.list_objects(self._folder, recursive=False))
-        return {int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdigit()}
+        """The shards that are done in this generation: one listing."""
+        return {shard_id for shard_id, generation in self._names() if generation == self._generation}
+
+    def _names(self) -> Iterator[tuple[int, int]]:
+        """Shard and generation of each record."""
+        for found in storage.list_objects(self._folder, recursive=False):
+            name = RECORD_NAME.fullmatch(found.path)
+            if name is not None:
+                yield int(name[1]), int(name[2] or 0)
 
     def create(self, record: CommitRecord) -> bool:
         """Commit a shard. Exactly one of several attempts gets True."""
         return storage.create(self.uri_of(record.shard_id), record.model_dump_json().encode())
 
     def read(self, shard_id: int) -> CommitRecord:
-        """A shard's record.
+        """A shard's record of this generation.
 
         Raises:
             JobError: there is none, or it cannot be read.
         """
-        return next(self.read_many([shard_id]))
+        return next(self._read([(shard_id, self.uri_of(shard_id))]))
 
     def read_many(self, shard_ids: Sequence[int]) -> Iterator[CommitRecord]:
-        """Records in the order asked, read concurrently.
+        """The record that counts of each shard, the newest one, in the order asked, read concurrently.
 
         Raises:
             JobError: one is missing or damaged.
+
+        Cost: a listing.
         """
-        outcomes = storage.read_many(self.uri_of(shard_id) for shard_id in shard_ids)
-        for shard_id, outcome in zip(shard_ids, outcomes, strict=True):
-            uri = self.uri_of(shard_id)
+        newest: dict[int, int] = {}
+        for shard_id, generation in self._names() if shard_ids else ():
+            newest[shard_id] = max(generation, newest.get(shard_id, 0))
+        return self._read([(shard_id, self._uri(shard_id, newest.get(shard_id, 0))) for shard_id in shard_ids])
+
+    def _read(self, wanted: Sequence[tuple[int, str]]) -> Iterator[CommitRecord]:
+        outcomes = storage.read_many(uri for _, uri in wanted)
+        for (shard_id, uri), outcome in zip(wanted, outcomes, strict=True):
             if isinstance(outcome, MissingObjectError):
                 raise JobError(f"{uri} must exist, got nothing there; run the same command again to fill the gap")
             if isinstance(outcome, Exception):

@@ -6,9 +6,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from inference_core import storage
 from inference_core.images import Limits
 from inference_core.preparer import MAX_FIT_PIXELS
 from inference_core.validation import Frac, Frozen, PositiveInt
+from jobs.sources.inputs import SourceKind, SourceOptions
+
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 DEFAULT_LIMITS = Limits()
 
@@ -40,9 +44,35 @@ class ResultsConfig(Frozen):
     """Segmentation masks as palette PNG files, or not at all. Masks of instances stand in the rows unless ``none``."""
 
 
+class SourceConfig(Frozen):
+    """How inputs are read."""
+
+    kind: SourceKind = "auto"
+    """``auto``: a file by its ending, and every file of a folder as an image. Else only files of the kind count:
+    ``images`` as they are, ``tables`` that name or hold images (Parquet, CSV, JSON lines), ``tar``, ``videos``."""
+    uri_column: str | None = None
+    """Of tables: which column names the images; by default the first of ``uri``, ``url``, ``path``, ``file``, ..."""
+    bytes_column: str | None = None
+    """Of Parquet: which column holds encoded images; by default the first of ``image``, ``bytes``, ... that does."""
+    frames_per_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["all"] = 1.0
+    """Of videos: most frames for each second."""
+    pages: Literal["first", "all"] = "first"
+    """Of TIFF files: the page that the package names, or every page as an image of its own."""
+
+    def to_options(self) -> SourceOptions:
+        """The listing's options."""
+        return SourceOptions(
+            kind=self.kind,
+            uri_column=self.uri_column,
+            bytes_column=self.bytes_column,
+            frames_per_s=None if self.frames_per_s == "all" else self.frames_per_s,
+            all_pages=self.pages == "all",
+        )
+
+
 class ExecutionConfig(Frozen):
-    """How the run uses the machine. Only ``engine``, ``precision``, ``precision_guard``, ``batch_size``, ``compile``
-    and ``cuda_graphs`` can change results, in the last bits.
+    """How the run uses the machine. Only ``engine``, ``precision``, ``precision_guard``, ``batch_size``,
+    ``duplicates``, ``compile`` and ``cuda_graphs`` can change results, in the last bits.
     """
 
     layout: Literal["auto", "split", "whole"] = "auto"
@@ -60,6 +90,8 @@ class ExecutionConfig(Frozen):
     batch_size: PositiveInt | Literal["auto"] | None = None
     """Images per forward; by default 16 on a CPU and 64 on CUDA. ``auto``: powers of two are timed on images of the
     input; the choice is kept in the plan."""
+    duplicates: Literal["once", "each"] = "once"
+    """Images of a shard whose bytes are equal: inferred ``once``, or ``each``."""
     compile: bool = False
     """Engine torch: let torch compile the model, in each actor; seconds to minutes at the start, faster afterwards."""
     cuda_graphs: bool = False
@@ -87,6 +119,14 @@ class ExecutionConfig(Frozen):
     """GPUs for this run, at most; by default all."""
     head_start: bool = True
     """Let child processes of the driver commit shards while a Ray of this machine alone starts."""
+    when_running: Literal["wait", "refuse"] = "wait"
+    """Where another command works on the same output: ``wait`` for its end and go on where it stopped, or ``refuse``.
+    """
+    image_timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    """In quarantine, where images are worked on that a worker died or hung on: longest step of the work on an image,
+    before it becomes a row with status ``crashed``."""
+    image_memory_bytes: PositiveInt = 4 * 1024**3
+    """In quarantine: most memory of an image, beyond what the loaded model takes."""
     no_progress_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     """Without a commit for this long while work is left, the run ends with an error; it can be resumed."""
     stop_grace_s: Annotated[float, Field(ge=0)] = 2.0
@@ -128,6 +168,15 @@ class ExecutionConfig(Frozen):
         return self
 
 
+class PricesConfig(Frozen):
+    """What the machine costs, for ``millrace plan``; nothing is assumed of what is not given."""
+
+    cpu_core_hour: Price | None = None
+    """Of one CPU core for one hour, in any currency."""
+    gpu_hour: Price | None = None
+    """Of one GPU for one hour."""
+
+
 class JobConfig(Frozen):
     """A whole job. Precedence: defaults, file, command line."""
 
@@ -138,7 +187,8 @@ class JobConfig(Frozen):
     """Of a model that is no package yet: keys of ``model.yaml``, dotted or nested, and ``preset``; what the model does
     not tell itself."""
     input: tuple[Annotated[str, Field(min_length=1)], ...]
-    """Folders, prefixes or files; one or a list."""
+    """Folders, prefixes, files, or globs on the last part of a path; one or a list."""
+    source: SourceConfig = SourceConfig()
     output: Annotated[str, Field(min_length=1)]
     """Folder or prefix of this run alone."""
     include: tuple[str, ...] = ("*",)
@@ -147,6 +197,9 @@ class JobConfig(Frozen):
     """Globs on the path below the input; a file must match none. By default hidden files."""
     limits: LimitsConfig = LimitsConfig()
     results: ResultsConfig = ResultsConfig()
+    reuse: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Outputs of earlier runs, finished or not: their answers for the same bytes by the same model are taken over, and
+    not inferred again."""
     max_error_frac: Frac = 0.01
     """More bad images than this share, and the command ends with exit code 3."""
     golden: Literal["check", "record", "skip"] = "check"
@@ -155,10 +208,12 @@ class JobConfig(Frozen):
     trust_package_code: bool = False
     """Whether Python files that lie in the model package itself may be run, here and by workers."""
     execution: ExecutionConfig = ExecutionConfig()
+    prices: PricesConfig = PricesConfig()
+    """What the machine costs, for the estimate of ``millrace plan``."""
 
-    @field_validator("input", mode="before")
+    @field_validator("input", "include", "exclude", "reuse", mode="before")
     @classmethod
-    def _read_input(cls, value: Any) -> Any:
+    def _read_list(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
     @field_validator("input")
@@ -169,14 +224,29 @@ class JobConfig(Frozen):
         return value
 
 
-RESULT_KEYS = ("input", "include", "exclude", "limits", "results")
+RESULT_KEYS = ("input", "source", "include", "exclude", "limits", "results")
 """Settings that change what a finished run holds; a resumed run must have the same."""
-EXECUTION_KEYS = ("engine", "precision", "precision_guard", "batch_size", "compile", "cuda_graphs")
+EXECUTION_KEYS = ("engine", "precision", "precision_guard", "batch_size", "duplicates", "compile", "cuda_graphs")
 """Likewise of ``execution``: they change the last bits."""
+
+
+def dump_settings(config: JobConfig) -> dict[str, Any]:
+    """The settings as they are stored and shown: passwords and signatures in URIs are masked."""
+    dumped: dict[str, Any] = mask_texts(config.model_dump(mode="json"))
+    return dumped
+
+
+def mask_texts(value: Any) -> Any:
+    """JSON with the secrets in its texts masked."""
+    if isinstance(value, str):
+        return storage.mask_secrets(value)
+    if isinstance(value, dict):
+        return {key: mask_texts(part) for key, part in value.items()}
+    return [mask_texts(part) for part in value] if isinstance(value, list) else value
 
 
 def identity_of(config: JobConfig, *, model_digest: str) -> dict[str, Any]:
     """What makes two commands the same run: settings that change results, and the model."""
-    dumped = config.model_dump(mode="json")
+    dumped = dump_settings(config)
     execution = {key: dumped["execution"][key] for key in EXECUTION_KEYS}
     return {"model_digest": model_digest, **{key: dumped[key] for key in RESULT_KEYS}, "execution": execution}

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 
-from inference_core import storage
 from inference_core.batch_choice import MAX_BATCH_SIZE
 from inference_core.errors import ModelError
 from inference_core.execution_choice import ExecutionChoice, choose_execution, is_sample_needed
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_preparer, has_cuda_device
+from inference_core.preparer import elapsed_ms
 from inference_core.records import PreparedItem
 from jobs.config import ExecutionConfig, JobConfig
+from jobs.fetch import fetch_images
+from jobs.manifest import read_refs
 from jobs.resources import is_cluster_elsewhere
+from jobs.sources.image_ref import ImageRef
 
 MAX_IMAGES = 64
 """Of the sample; spread evenly over the listing."""
@@ -33,7 +36,7 @@ def choose_job_execution(
     Args:
         config: the job's settings.
         package: the model, known to work.
-        listing: the job's images, with ``image_id`` and ``uri``.
+        listing: images of the job, of LISTED_SCHEMA.
         max_rows: of the largest shard: no batch is larger.
 
     Raises:
@@ -43,7 +46,7 @@ def choose_job_execution(
         return ExecutionChoice()
     count = min(MAX_IMAGES, listing.num_rows)
     rows = listing.take([index * listing.num_rows // count for index in range(count)])
-    sample = rows.select(["image_id", "uri"]).to_pylist()
+    sample = list(read_refs(rows))
     max_batch_size = min(MAX_BATCH_SIZE, max_rows)
     if works_here(config.execution):
         return choose_on_sample(config, package, sample, max_batch_size=max_batch_size)
@@ -82,7 +85,7 @@ def works_here(execution: ExecutionConfig) -> bool:
 
 
 def choose_elsewhere(
-    config: JobConfig, model_uri: str, model_digest: str, sample: Sequence[dict[str, Any]], *, max_batch_size: int
+    config: JobConfig, model_uri: str, model_digest: str, sample: Sequence[ImageRef], *, max_batch_size: int
 ) -> ExecutionChoice:
     """``choose_on_sample`` in a process that has to read the package first.
 
@@ -99,14 +102,14 @@ def choose_elsewhere(
 
 
 def choose_on_sample(
-    config: JobConfig, package: ModelPackage, sample: Sequence[dict[str, Any]], *, max_batch_size: int
+    config: JobConfig, package: ModelPackage, sample: Sequence[ImageRef], *, max_batch_size: int
 ) -> ExecutionChoice:
     """Decide on this machine.
 
     Args:
         config: the job's settings.
         package: the model.
-        sample: rows with ``image_id`` and ``uri``.
+        sample: listed images.
         max_batch_size: largest that is tried.
 
     Raises:
@@ -137,7 +140,7 @@ def choose_on_sample(
     )
 
 
-def read_sample(config: JobConfig, package: ModelPackage, sample: Sequence[dict[str, Any]]) -> list[PreparedItem]:
+def read_sample(config: JobConfig, package: ModelPackage, sample: Sequence[ImageRef]) -> list[PreparedItem]:
     """Prepared images, as workers would prepare them; as many as MAX_SAMPLE_BYTES hold, one at least."""
     items: list[PreparedItem] = []
     num_bytes = 0
@@ -149,12 +152,13 @@ def read_sample(config: JobConfig, package: ModelPackage, sample: Sequence[dict[
     return items
 
 
-def prepare_sample(
-    config: JobConfig, package: ModelPackage, sample: Sequence[dict[str, Any]]
-) -> Iterator[PreparedItem]:
+def prepare_sample(config: JobConfig, package: ModelPackage, sample: Sequence[ImageRef]) -> Iterator[PreparedItem]:
     """The images of the sample, one after the other."""
     limits = config.limits
     preparer = build_preparer(package, limits=limits.to_limits(), max_fit_pixels=limits.max_fit_pixels)
-    fetched = storage.read_many((row["uri"] for row in sample), max_bytes=limits.max_bytes)
-    for row, source in zip(sample, fetched, strict=True):
-        yield preparer.prepare(source, image_id=row["image_id"], uri=row["uri"])
+    fetched = fetch_images(sample, max_bytes=limits.max_bytes, bytes_column=config.source.bytes_column)
+    for ref in sample:
+        started = time.perf_counter()
+        source = next(fetched)
+        fetch_ms = elapsed_ms(started)
+        yield preparer.prepare(source, image_id=ref.image_id, uri=ref.uri, page=ref.page, fetch_ms=fetch_ms)

@@ -14,9 +14,11 @@ from inference_core.stats.summary import Summary
 from jobs.attempts import AttemptRecord, read_attempts, worked_s
 from jobs.commits import CommitLog
 from jobs.ledger import Ledger, fold_records
+from jobs.listing import LISTING_FILE, Listing, read_listing
 from jobs.plan import Plan
 from jobs.report.facts import RunFacts
 from jobs.report.files import build_report_files
+from jobs.work_done import found_bottleneck
 
 SUCCESS = "_SUCCESS"
 REPORT = "report"
@@ -41,17 +43,23 @@ def finalize(output: str, plan: Plan) -> Outcome:
     """Report on a run whose shards are all committed. Can be repeated at any time.
 
     Raises:
-        JobError: a shard is missing, or the rows do not add up to the plan.
+        JobError: the input is not listed to its end, a shard is missing, or the rows do not add up to the plan.
     """
+    listing = read_listing(output)
+    if listing is None:
+        raise JobError(
+            f"all of the input must be listed, got {output} without {LISTING_FILE}; run the same command again"
+        )
     log = CommitLog(output)
-    missing = sorted(set(range(len(plan.shards))) - log.committed())
+    num_shards = len(listing.shards)
+    missing = sorted(set(range(num_shards)) - log.committed())
     if missing:
         raise JobError(
-            f"all {len(plan.shards)} shards must be committed, {len(missing)} are not (first: {missing[0]}); "
+            f"all {num_shards} shards must be committed, {len(missing)} are not (first: {missing[0]}); "
             "run the same command again"
         )
-    ledger = fold_records(plan, log.read_many(range(len(plan.shards))))
-    facts = run_facts(output, plan, ledger)
+    ledger = fold_records(plan, listing.shards, log.read_many(range(num_shards)))
+    facts = run_facts(output, plan, listing, ledger)
     check_balance(facts)
     found = {f"data/{entry.path}": entry for entry in storage.list_objects(storage.join(output, "data"))}
     check_files({path: entry.size_bytes for path, entry in found.items()}, ledger)
@@ -73,7 +81,7 @@ def check_balance(facts: RunFacts) -> None:
         )
 
 
-def run_facts(output: str, plan: Plan, ledger: Ledger) -> RunFacts:
+def run_facts(output: str, plan: Plan, listing: Listing, ledger: Ledger) -> RunFacts:
     """What the report says of the run besides its statistics."""
     attempts = read_attempts(output)
     wall_s = worked_s(attempts, ledger.spans_s)
@@ -88,7 +96,7 @@ def run_facts(output: str, plan: Plan, ledger: Ledger) -> RunFacts:
         model_name=plan.model_name,
         model_digest=str(plan.identity["model_digest"]),
         config=plan.config,
-        num_planned=plan.num_rows,
+        num_planned=listing.num_rows,
         num_ok=num_ok,
         num_failed=summary.num_rows - num_ok,
         num_skipped=0,
@@ -100,7 +108,10 @@ def run_facts(output: str, plan: Plan, ledger: Ledger) -> RunFacts:
         images_per_s=summary.num_rows / wall_s if wall_s else 0.0,
         num_attempts=len(attempts),
         num_cores=attempts[-1].num_cores if attempts else os.cpu_count() or 1,
+        num_reused=ledger.num_reused,
+        num_duplicates=ledger.num_duplicates,
         golden=golden_text(plan, attempts),
+        bottleneck=found_bottleneck(summary, ledger.spans_s, attempts),
     )
 
 

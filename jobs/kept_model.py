@@ -16,7 +16,7 @@ from inference_core import storage
 from inference_core.errors import ConfigError, MissingObjectError, ModelError
 from inference_core.importing.findings import Findings
 from inference_core.models.package import SPEC_FILE, ModelPackage, load_package
-from jobs.config import JobConfig
+from jobs.config import JobConfig, dump_settings
 from jobs.plan import find_plan, read_plan
 from jobs.planning_traces import KEPT_FOLDER, KEPT_RECORD
 
@@ -61,7 +61,7 @@ def find_kept(config: JobConfig) -> ModelPackage | None:
     plan = read_plan(config.output)
     if plan is None:
         return None
-    named = config.model_dump(mode="json")
+    named = dump_settings(config)
     if any(plan.config.get(key, default) != named[key] for key, default in (("model", None), ("model_facts", {}))):
         return None
     for folder in kept_folders(config.output, digest=str(plan.identity["model_digest"])):

@@ -10,6 +10,7 @@ from inference_core.stats.summary import Summary
 from jobs.commits import CommitRecord, read_summary
 from jobs.plan import Plan
 from jobs.report.facts import ErrorRow
+from jobs.shards import Shards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,15 +25,20 @@ class Ledger:
     """Size of each file of rows that counts, by its path below the output."""
     engines: tuple[str, ...]
     """What ran the model, sorted."""
+    num_reused: int
+    """Rows whose answers earlier runs gave."""
+    num_duplicates: int
+    """Rows that took their answer from an equal image of their shard."""
     spans_s: tuple[tuple[float, float], ...]
     """When each shard's attempt began and when it committed, seconds since 1970."""
 
 
-def fold_records(plan: Plan, records: Iterable[CommitRecord]) -> Ledger:
+def fold_records(plan: Plan, shards: Shards, records: Iterable[CommitRecord]) -> Ledger:
     """Fold a run's records.
 
     Args:
         plan: the run's.
+        shards: how its rows are cut.
         records: of all shards, in their order, so that every finishing gives the same bits.
 
     Raises:
@@ -42,20 +48,25 @@ def fold_records(plan: Plan, records: Iterable[CommitRecord]) -> Ledger:
     errors: list[ErrorRow] = []
     data_bytes: dict[str, int] = {}
     engines: set[str] = set()
+    num_reused = num_duplicates = 0
     spans_s: list[tuple[float, float]] = []
     for record in records:
         check_run(record, run_id=plan.run_id)
-        check_rows(record, num_rows=len(plan.shards.rows_of(record.shard_id)))
+        check_rows(record, num_rows=len(shards.rows_of(record.shard_id)))
         summary = summary.merge(read_summary(record, class_names=plan.classes))
         errors += record.errors
         data_bytes[record.data.path] = record.data.size_bytes
         engines.update({record.engine} - {""})
+        num_reused += record.num_reused
+        num_duplicates += record.num_duplicates
         spans_s.append((record.started_s, record.started_s + record.wall_s))
     return Ledger(
         summary=summary,
         errors=tuple(errors),
         data_bytes=data_bytes,
         engines=tuple(sorted(engines)),
+        num_reused=num_reused,
+        num_duplicates=num_duplicates,
         spans_s=tuple(spans_s),
     )
 

@@ -12,10 +12,12 @@ from ray.util.annotations import RayDeprecationWarning
 
 from jobs.columns import SHARD_SCHEMA
 from jobs.pools import Pools
+from jobs.predict_rows import PredictRows, PredictSettings
+from jobs.quarantine import QuarantineShards
 from jobs.stages import CommitShards, InferShards, PrepareShards, StageSettings, WholeShards
 
-MAX_SYSTEM_RETRIES = 2
-"""How often Ray repeats a call whose process died, before the run ends with an error and can be resumed."""
+MAX_SYSTEM_RETRIES = 1
+"""How often Ray repeats a call whose process died, e.g. with its node, before its shards are left to the quarantine."""
 
 
 def build_pipeline(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools) -> Dataset:
@@ -35,6 +37,46 @@ def build_pipeline(shard_ids: Sequence[int], settings: StageSettings, *, pools: 
     return build_whole(shards, settings, pools) if pools.layout == "whole" else build_split(shards, settings, pools)
 
 
+def build_predictions(
+    images: Dataset, settings: PredictSettings, *, actors: int, num_gpus: float = 0.0, rows_at_a_time: int = 64
+) -> Dataset:
+    """Predictions for a user's own dataset, as a lazy dataset between their own stages.
+
+    Nothing is planned and nothing is committed: what a restart repeats is up to the stages around it.
+
+    Args:
+        images: rows with encoded images or with their URIs.
+        settings: the model and the columns.
+        actors: that hold the model.
+        num_gpus: of each actor.
+        rows_at_a_time: that an actor is given; several batches of the model, for a GPU that is not to wait.
+
+    Returns:
+        The rows' own columns without the encoded images, and those of the model's task; see docs/output-schema.md.
+    """
+    return images.map_batches(
+        PredictRows,
+        fn_constructor_args=(settings,),
+        batch_size=rows_at_a_time,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(size=actors),
+        num_gpus=num_gpus,
+    )
+
+
+def build_quarantine(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools) -> Dataset:
+    """Shards that a worker died on as a lazy dataset of receipts: each is done in a child process of an actor.
+
+    Args:
+        shard_ids: shards that are not committed, at least one.
+        settings: what workers need to know.
+        pools: how the stages share the cluster.
+    """
+    blocks = [pa.table({"shard_id": [shard_id]}, schema=SHARD_SCHEMA) for shard_id in shard_ids]
+    fewer = pools.model_copy(update={"actors": min(pools.actors, len(shard_ids)), "min_actors": None})
+    return map_actors(ray.data.from_arrow(blocks), QuarantineShards, settings, pools=fewer, concurrent_calls=1)
+
+
 def build_whole(shards: Dataset, settings: StageSettings, pools: Pools) -> Dataset:
     """One pool of actors does everything."""
     return map_actors(shards, WholeShards, settings, pools=pools, concurrent_calls=1)
@@ -42,25 +84,37 @@ def build_whole(shards: Dataset, settings: StageSettings, pools: Pools) -> Datas
 
 def build_split(shards: Dataset, settings: StageSettings, pools: Pools) -> Dataset:
     """CPU tasks prepare, a pool of actors infers, CPU tasks finish and commit."""
-    prepared = shards.map_batches(
-        PrepareShards(settings),
-        batch_size=None,
-        batch_format="pyarrow",
-        compute=TaskPoolStrategy(size=pools.prepare_tasks),
-        num_cpus=pools.prepare_cpus,
+    prepared = map_tasks(
+        shards, PrepareShards(settings), num_cpus=pools.prepare_cpus, compute=TaskPoolStrategy(size=pools.prepare_tasks)
     )
     inferred = map_actors(prepared, InferShards, settings, pools=pools, concurrent_calls=2)
-    return inferred.map_batches(
-        CommitShards(settings),
-        batch_size=None,
-        batch_format="pyarrow",
-        num_cpus=pools.commit_cpus,
-    )
+    return map_tasks(inferred, CommitShards(settings), num_cpus=pools.commit_cpus, compute=None)
+
+
+def map_tasks(
+    dataset: Dataset,
+    stage: PrepareShards | CommitShards,
+    *,
+    num_cpus: float,
+    compute: TaskPoolStrategy | None,
+) -> Dataset:
+    """A stage of tasks. By default Ray would repeat one whose process dies for ever."""
+    with warnings.catch_warnings():
+        # Ray 2.60 has no other way to bound the retries of a call whose process dies.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        return dataset.map_batches(
+            stage,
+            batch_size=None,
+            batch_format="pyarrow",
+            compute=compute,
+            num_cpus=num_cpus,
+            max_retries=MAX_SYSTEM_RETRIES,
+        )
 
 
 def map_actors(
     dataset: Dataset,
-    stage: type[InferShards | WholeShards],
+    stage: type[InferShards | WholeShards | QuarantineShards],
     settings: StageSettings,
     *,
     pools: Pools,

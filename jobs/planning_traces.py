@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 from inference_core import storage
-from jobs.manifest import is_manifest
 
-MANIFEST_FILES = "manifest*.parquet"
 KEPT_FOLDER = "model"
 """Of a package that was imported for the run; another name begins with it, see ``kept_model``."""
 KEPT_RECORD = "import.json"
@@ -21,11 +17,7 @@ def find_foreign(output: str) -> str | None:
         folder, separator, _ = found.path.partition("/")
         if separator and folder not in own_folders:
             own_folders[folder] = is_kept_folder(output, folder)
-        is_trace = (
-            own_folders.get(folder, False)
-            or found.path.startswith(storage.PROBE_PREFIX)
-            or (fnmatchcase(found.path, MANIFEST_FILES) and is_manifest(found.uri))
-        )
+        is_trace = own_folders.get(folder, False) or found.path.startswith(storage.PROBE_PREFIX)
         if not is_trace:
             return found.path
     return None

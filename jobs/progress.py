@@ -33,6 +33,12 @@ class RunProgress(Protocol):
     def advance(self, *, num_rows: int, num_failed: int) -> None:
         """A shard of ``num_rows`` was committed, ``num_failed`` of them without result."""
 
+    def extend(self, *, total: int) -> None:
+        """More of the input is listed: ``total`` rows by now."""
+
+    def say(self, message: str) -> None:
+        """Something happened that a user wants to know of."""
+
 
 class Counter:
     """Rows done and how fast, and how many of those of this command have no result.
@@ -106,6 +112,15 @@ class BarProgress:
         counter.add(num_rows=num_rows, num_failed=num_failed)
         self._progress.update(self._task, completed=counter.done, rate=counter.rows_per_s, failed=counter.failed)
 
+    def extend(self, *, total: int) -> None:
+        """Lengthen the bar."""
+        self._counter.total = total
+        self._progress.update(self._task, total=total)
+
+    def say(self, message: str) -> None:
+        """Write a line above the bar."""
+        self._progress.console.print(message, markup=False, highlight=False)
+
 
 class LineProgress:
     """A line now and then for a log file, as text or as JSON."""
@@ -135,6 +150,14 @@ class LineProgress:
             self._write()
             self._next_line = time.monotonic() + self._interval_s
 
+    def extend(self, *, total: int) -> None:
+        """Count against the new total from the next line on."""
+        self._counter.total = total
+
+    def say(self, message: str) -> None:
+        """Write a line of its own."""
+        write_notice(message, log_format=self._log_format)
+
     def _write(self) -> None:
         counter = self._counter
         self._written_done = counter.done
@@ -155,6 +178,13 @@ class LineProgress:
                 f"failed{eta}\n"
             )
         sys.stderr.flush()
+
+
+def write_notice(message: str, *, log_format: LogFormat) -> None:
+    """A line on standard error that tells of something."""
+    line = json.dumps({"event": "notice", "message": message}) if log_format == "json" else message
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def make_progress(counter: Counter, *, log_format: LogFormat, console: Console) -> RunProgress:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inference_core.errors import ConfigError
+from jobs.bottleneck import Workers
 from jobs.config import ExecutionConfig
 from jobs.nodes import Node, count_slots, largest_share, place, units
 from jobs.pools import Pools
@@ -183,6 +184,21 @@ def check_gpu_slots(share: Share, execution: ExecutionConfig, *, actors: int, ac
             "lower it, lower execution.gpus_per_actor, or set execution.max_actors where the cluster grows",
             key="execution.actors",
         )
+
+
+def workers_in(pools: Pools, resources: Mapping[str, float]) -> Workers:
+    """How many will work at a time on a cluster."""
+    cpus = float(resources.get("CPU", 0))
+    free = cpus - pools.actors * pools.actor_cpus - pools.prepare_tasks * pools.prepare_cpus
+    uses_gpus = pools.actor_gpus > 0
+    return Workers(
+        layout=pools.layout,
+        actors=pools.actors,
+        prepare_tasks=pools.prepare_tasks,
+        commit_tasks=max(1, int(free / COMMIT_CPUS)) if pools.layout == "split" else 0,
+        num_cores=int(cpus),
+        num_gpus=min(int(resources.get("GPU", 0)), pools.actors) if uses_gpus else 0,
+    )
 
 
 def available_cpus(execution: ExecutionConfig) -> int:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
 
-from inference_core import storage
 from inference_core.errors import ConfigError, JobError
 from inference_core.importing.findings import Findings
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_runner, check_runner, has_cuda_device
 from inference_core.provenance import environment_versions
 from inference_core.runner import Runner
+from jobs.address import check_address
 from jobs.attempts import AttemptRecord, note_attempt
+from jobs.bottleneck import Workers
 from jobs.commits import CommitLog
 from jobs.config import ExecutionConfig, JobConfig
 from jobs.engine_sample import works_here
@@ -26,11 +27,17 @@ from jobs.finalize import Outcome, finalize
 from jobs.golden import GoldenNote, prove_golden
 from jobs.headstart import can_start_ahead, start_ahead
 from jobs.kept_model import find_model
-from jobs.plan import Plan, find_plan, make_plan
+from jobs.lease import hold_lease
+from jobs.levers import find_levers
+from jobs.listing import Listing, ListingFeed, check_parts, read_listing, store_listing
+from jobs.places import blamed_on, check_places
+from jobs.plan import Plan, find_plan, inputs_of, make_plan
 from jobs.pools import Pools
 from jobs.progress import RunProgress
-from jobs.resources import PoolChoice, available_cpus, choose_pools, is_cluster_elsewhere
+from jobs.resources import PoolChoice, available_cpus, choose_pools, cluster_address, is_cluster_elsewhere, workers_in
 from jobs.stages import StageSettings
+from jobs.suspects import note_suspects, read_suspects
+from jobs.watchdog import StalledError, Watchdog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,8 @@ class RunState:
     """What a command finds when it begins."""
 
     plan: Plan
+    listing: Listing
+    """What is listed so far."""
     is_new: bool
     """Whether this command made the plan."""
     todo: Sequence[int]
@@ -55,16 +64,31 @@ ANY_ERROR = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt)): (.+
 RAY_WRAPPERS = ("UserCodeException", "RayTaskError", "RayDataUserCodeException", "SystemException")
 """Errors of Ray that only say that another one happened."""
 
+LISTING_PATIENCE_S = 3.0
+"""How long work waits for the whole listing once its first part is there: most inputs are listed by then."""
+MAX_EXECUTION_SHARDS = 20_000
+"""Of one execution of Ray Data, whose driver keeps something of each; longer runs take several, one after the other."""
+
+
+class WorkersDiedError(JobError):
+    """Processes of workers ended, not by an error of Python's."""
+
+
 ShowState = Callable[[RunState], RunProgress]
 """Called once when the plan is known; gives what shows the progress."""
 
 
-def run(config: JobConfig, *, show: ShowState) -> Outcome:
+def drop_notice(message: str) -> None:
+    """Tell nobody."""
+
+
+def run(config: JobConfig, *, show: ShowState, notice: Callable[[str], None] = drop_notice) -> Outcome:
     """Run, or resume, a job.
 
     Args:
         config: checked and normalised settings.
         show: gives the progress for what is found.
+        notice: told of another command that this one waits for.
 
     Returns:
         The finished run.
@@ -75,93 +99,209 @@ def run(config: JobConfig, *, show: ShowState) -> Outcome:
         JobError: the run stopped; what is committed stays and the same call goes on.
     """
     started_s = time.time()
-    model = find_model(config)
-    package = model.package
-    found = find_plan(config, package)
+    check_places(config)
+    with blamed_on(""):
+        model = find_model(config)
+        package = model.package
+        plan = find_plan(config, package)
+    is_new = plan is None
     golden = None
-    if found is None:
+    if plan is None:
+        check_cluster(config.execution)
         prove = partial(prove_golden, config, package, check_package(package, config.execution))
-        plan = make_plan(config, package, prove=prove)
+        with blamed_on(""):
+            plan = make_plan(config, package, prove=prove)
         golden = plan.golden
-    else:
-        plan = found
-        if CommitLog(config.output).committed() != set(range(len(found.shards))):
-            golden = prove_golden(config, package, check_package(package, config.execution), found.engine_choice)
-    state = replace(find_state(config.output, plan, is_new=found is None), golden=golden, imported=model.imported)
-    with show(state) as progress:
-        if state.todo:
-            execute(config, package, state, progress=progress, started_s=started_s)
-    return finalize(config.output, plan)
+    elif not is_committed(config.output):
+        golden = prove_golden(config, package, check_package(package, config.execution), plan.engine_choice)
+    waits = config.execution.when_running == "wait"
+    with hold_lease(config.output, waits=waits, say=notice), open_listing(config) as feed:
+        listing = feed.wait(num_known=0, patience_s=LISTING_PATIENCE_S)
+        state = replace(find_state(config.output, plan, listing, is_new=is_new), golden=golden, imported=model.imported)
+        with show(state) as progress:
+            if state.todo or not listing.is_whole:
+                execute(config, package, state, feed, progress=progress, started_s=started_s)
+        return finalize(config.output, plan)
 
 
-def find_state(output: str, plan: Plan, *, is_new: bool) -> RunState:
+def check_cluster(execution: ExecutionConfig) -> None:
+    """Raise ConfigError where the cluster that is to do the work does not answer."""
+    address = cluster_address(execution)
+    if address:
+        check_address(address)
+
+
+def is_committed(output: str) -> bool:
+    """Whether nothing is left to do."""
+    listing = read_listing(output)
+    return listing is not None and CommitLog(output).committed() == set(range(len(listing.shards)))
+
+
+def open_listing(config: JobConfig) -> ListingFeed:
+    """The listing of a run: as it is stored where it is whole, else as it is made.
+
+    Raises:
+        JobError: a part of the stored listing is gone.
+    """
+    stored = read_listing(config.output)
+    if stored is not None:
+        check_parts(config.output, stored)
+        return ListingFeed(iter([stored]))
+    inputs = inputs_of(config)
+    return ListingFeed(
+        store_listing(config.output, inputs.list, behind=inputs.behind, rows_per_shard=config.execution.rows_per_shard)
+    )
+
+
+def find_state(output: str, plan: Plan, listing: Listing, *, is_new: bool) -> RunState:
     """What is committed already and what is left."""
     done = CommitLog(output).committed()
     return RunState(
         plan=plan,
+        listing=listing,
         is_new=is_new,
-        todo=[shard_id for shard_id in range(len(plan.shards)) if shard_id not in done],
-        rows_done=sum(len(plan.shards.rows_of(shard_id)) for shard_id in done),
+        todo=[shard_id for shard_id in range(len(listing.shards)) if shard_id not in done],
+        rows_done=sum(len(listing.shards.rows_of(shard_id)) for shard_id in done if shard_id < len(listing.shards)),
     )
 
 
 def execute(
-    config: JobConfig, package: ModelPackage, state: RunState, *, progress: RunProgress, started_s: float
+    config: JobConfig,
+    package: ModelPackage,
+    state: RunState,
+    feed: ListingFeed,
+    *,
+    progress: RunProgress,
+    started_s: float,
 ) -> None:
-    """Commit the shards that are left.
+    """Commit the shards that are left, those that are still to be listed too.
 
     Args:
         config: the settings.
         package: the model, known to work.
-        state: what is left.
+        state: what is left of what is listed.
+        feed: lists on.
         progress: told of each shard.
         started_s: when the command began, seconds since 1970.
 
     Raises:
         JobError: the pipeline stopped.
+        MillraceError: the listing failed; what was listed before is committed.
     """
-    settings = stage_settings(config, package, state.plan)
+    listing = state.listing
+    suspects = frozenset[int]() if state.is_new else read_suspects(config.output)
     with ExitStack() as head_start:
-        if can_start_ahead(config.execution):
-            num_processes = min(config.execution.actors or available_cpus(config.execution), len(state.todo))
-            head_start.enter_context(start_ahead(settings, state.todo, num_processes=num_processes))
+        ahead = [shard_id for shard_id in state.todo if shard_id not in suspects]
+        known_answers: str | None = None
+        if can_start_ahead(config.execution) and ahead:
+            known_answers = index_answers(config, state.plan, on_gpus=False, progress=progress)
+            settings = stage_settings(config, package, state.plan, listing, known_answers=known_answers)
+            num_processes = min(config.execution.actors or available_cpus(config.execution), len(ahead))
+            head_start.enter_context(start_ahead(settings, ahead, num_processes=num_processes))
         # Imported once the children are on their way: Ray Data takes most of a second.
         from jobs.runtime import cluster_nodes, ray_session
 
         with ray_session(config.execution) as resources:
-            choice = choose_pools(resources, config.execution, num_shards=len(state.todo), nodes=cluster_nodes())
-            record = attempt_record(choice, resources=resources, started_s=started_s, golden=state.golden)
+            choice = choose_pools(
+                resources, config.execution, num_shards=max(len(state.todo), 1), nodes=cluster_nodes()
+            )
+            workers = workers_in(choice.pools, resources)
+            starts_ray = not is_cluster_elsewhere(config.execution)
+            levers = find_levers(package, config, workers, chosen=state.plan.engine_choice, starts_ray=starts_ray)
+            record = attempt_record(choice, workers, levers=levers, started_s=started_s, golden=state.golden)
             note_attempt(config.output, record)
-            seen = SeenShards(config.output, state.todo, progress)
-            seen.look()
-            for receipts in pipeline_receipts(seen.left(), settings, pools=choice.pools):
+            if known_answers is None:
+                on_gpus = choice.pools.actor_gpus > 0
+                known_answers = index_answers(config, state.plan, on_gpus=on_gpus, progress=progress)
+            waiting, num_known = list(state.todo), len(listing.shards)
+            while True:
+                todo, waiting = waiting[:MAX_EXECUTION_SHARDS], waiting[MAX_EXECUTION_SHARDS:]
+                seen = SeenShards(config.output, todo, progress)
+                seen.look()
+                settings = stage_settings(config, package, state.plan, listing, known_answers=known_answers)
+                healthy = [shard_id for shard_id in seen.left() if shard_id not in suspects]
+                pools = choose_pools(
+                    resources, config.execution, num_shards=max(len(healthy), 1), nodes=cluster_nodes()
+                ).pools
+                for receipts in pipeline_receipts(healthy, settings, pools=pools):
+                    head_start.close()
+                    seen.add(receipts)
                 head_start.close()
-                seen.add(receipts)
-            head_start.close()
-            seen.look()
+                seen.look()
+                quarantine(config.output, seen, settings, pools=choice.pools, progress=progress)
+                if not waiting:
+                    if listing.is_whole:
+                        return
+                    listing = feed.wait(num_known=num_known, patience_s=0.0)
+                    waiting, num_known = list(range(num_known, len(listing.shards))), len(listing.shards)
+                    progress.extend(total=listing.num_rows)
+
+
+def uncommitted(output: str, shard_ids: Iterable[int]) -> list[int]:
+    """Those of some shards that are not committed."""
+    done = CommitLog(output).committed()
+    return [shard_id for shard_id in shard_ids if shard_id not in done]
 
 
 def attempt_record(
-    choice: PoolChoice, *, resources: Mapping[str, float], started_s: float, golden: GoldenNote | None
+    choice: PoolChoice, workers: Workers, *, levers: dict[str, str], started_s: float, golden: GoldenNote | None
 ) -> AttemptRecord:
     """What is kept of this command."""
     return AttemptRecord(
         started_s=started_s,
         layout=choice.pools.layout,
         layout_reason=choice.reason,
-        actors=choice.pools.actors,
-        num_cores=int(resources["CPU"]),
+        actors=workers.actors,
+        num_cores=workers.num_cores,
         versions=environment_versions(),
         golden=golden.line if golden else "",
+        prepare_tasks=workers.prepare_tasks,
+        commit_tasks=workers.commit_tasks,
+        num_gpus=workers.num_gpus,
+        levers=levers,
     )
 
 
 def pipeline_receipts(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools) -> Iterator[pa.Table]:
-    """Receipts of shards as the pipeline commits them; none where nothing is to do."""
+    """Receipts of shards as the pipeline commits them; none where nothing is to do.
+
+    Shards that workers die on are left out, and so are all that follow where too many die.
+    """
     if shard_ids:
         from jobs.pipeline import build_pipeline
+        from jobs.runtime import watched_by
 
-        yield from iterate(build_pipeline(shard_ids, settings, pools=pools))
+        watchdog = Watchdog(
+            settings.no_progress_timeout_s,
+            shard_ids=shard_ids,
+            find_left=lambda: uncommitted(settings.output, shard_ids),
+            note=lambda suspects: note_suspects(settings.output, suspects),
+        )
+        with watched_by(watchdog), suppress(WorkersDiedError):
+            for receipts in iterate(build_pipeline(shard_ids, settings, pools=pools), watchdog=watchdog):
+                watchdog.touch(receipts["shard_id"].to_pylist())
+                yield receipts
+
+
+def quarantine(output: str, seen: SeenShards, settings: StageSettings, *, pools: Pools, progress: RunProgress) -> None:
+    """Do the shards that the pipeline left, each in a child process of an actor.
+
+    Raises:
+        JobError: one cannot be done there either.
+    """
+    left = sorted(seen.left())
+    if not left:
+        return
+    from jobs.pipeline import build_quarantine
+    from jobs.runtime import set_tolerance
+
+    note_suspects(output, left)
+    progress.say(f"workers failed on {len(left)} shards (first: {left[0]}); they are done again in quarantine")
+    with set_tolerance(num_shards=0):
+        receipts = build_quarantine(left, settings, pools=pools)
+    for table in iterate(receipts):
+        seen.add(table)
+    seen.look()
 
 
 class SeenShards:
@@ -225,17 +365,20 @@ def check_package(package: ModelPackage, execution: ExecutionConfig) -> Runner:
     return runner
 
 
-def iterate(receipts: object) -> Iterator[pa.Table]:
-    """Receipts as shards are committed, with Ray's errors translated."""
+def iterate(receipts: object, *, watchdog: Watchdog | None = None) -> Iterator[pa.Table]:
+    """Receipts as shards are committed, with Ray's errors translated, and that of the watchdog as it is."""
     from ray.data import Dataset
     from ray.data.exceptions import ExecutionTimeoutError, SystemException
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, RayTaskError
 
     assert isinstance(receipts, Dataset), "the pipeline is a dataset"
     try:
         yield from receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-    except (RayError, ExecutionTimeoutError, SystemException) as exc:
-        raise JobError(
+    except (RayError, ExecutionTimeoutError, SystemException, StalledError) as exc:
+        if watchdog is not None and watchdog.error is not None:
+            raise watchdog.error from exc
+        is_death = isinstance(exc, RayError) and not isinstance(exc, RayTaskError)
+        raise (WorkersDiedError if is_death else JobError)(
             f"the run stopped: {root_cause(exc)}; what is committed stays, and the same command goes on from there"
         ) from exc
 
@@ -256,26 +399,47 @@ def root_cause(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
 
 
-def stage_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> StageSettings:
+def index_answers(config: JobConfig, plan: Plan, *, on_gpus: bool, progress: RunProgress) -> str:
+    """Where workers find the answers of earlier runs, "" where none is to be taken over."""
+    if not config.reuse:
+        return ""
+    from jobs.reuse.answer_index import store_index
+    from jobs.reuse.earlier_runs import find_earlier
+
+    earlier = find_earlier(config.reuse, plan, on_gpus=on_gpus)
+    for note in earlier.notes:
+        progress.say(f"reuse: {note}")
+    return store_index(config.output, earlier.files) if earlier.files else ""
+
+
+def stage_settings(
+    config: JobConfig, package: ModelPackage, plan: Plan, listing: Listing, *, known_answers: str = ""
+) -> StageSettings:
     """What the workers are told."""
     execution, chosen, batch = config.execution, plan.engine_choice, plan.batch_choice
     return StageSettings(
         output=config.output,
         run_id=plan.run_id,
-        manifest_uri=storage.join(config.output, plan.manifest_file),
-        shards=plan.shards,
+        manifest=listing.manifest(config.output),
+        shards=listing.shards,
         model_uri=package.uri,
         model_digest=package.digest,
         trusts_code=config.trust_package_code,
         limits=config.limits,
+        bytes_column=config.source.bytes_column,
         writes_masks=config.results.masks == "png",
         device=execution.device,
         engine=chosen.engine if chosen else execution.engine,
         precision=chosen.precision if chosen else execution.precision,
         batch_size=batch.batch_size if batch else execution.fixed_batch_size,
         size_of_shape=batch.size_of_shape if batch else (),
+        known_answers=known_answers,
+        infers_duplicates=execution.duplicates == "each",
         compiles=execution.compile,
         cuda_graphs=execution.cuda_graphs,
         num_threads=execution.threads_per_actor or 1,
+        no_progress_timeout_s=execution.no_progress_timeout_s,
+        image_timeout_s=execution.image_timeout_s,
+        image_memory_bytes=execution.image_memory_bytes,
         checks_golden=config.golden == "check" and (execution.compile or not works_here(execution)),
     )

@@ -9,11 +9,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import ray
 import ray.exceptions
 from ray.data import DataContext, ExecutionResources
+from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 from inference_core.errors import ConfigError, JobError
 from jobs.address import check_address
@@ -22,11 +23,15 @@ from jobs.draining import StopFlag, drained_on_sigterm
 from jobs.feed_gate import install_feed_gate
 from jobs.nodes import Node
 from jobs.resources import available_cpus, cluster_address
+from jobs.watchdog import PipelineState, Watchdog
 
 STORE_BYTES_PER_CPU = 256 * 1024 * 1024
 """Object store of a cluster that is started for one run, for each CPU: blocks in flight, far below Ray's default."""
 MAX_ACTOR_START_FAILURES = 3
 """Actors that may die while they start, e.g. with a node, before the run ends."""
+
+MAX_FAILED_SHARDS = 16
+"""Shards that may fail before the pipeline ends; those that failed are done again in quarantine."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,7 +77,9 @@ def call_on_cluster(execution: ExecutionConfig, function: Callable[P, T], *args:
         Exception: whatever the function raises.
     """
     with ray_session(execution) as resources:
-        has_gpus = execution.device != "cpu" and resources.get("GPU", 0) >= 1
+        gpus = resources.get("GPU", 0)
+        share = gpus if execution.num_gpus is None else min(gpus, execution.num_gpus)
+        has_gpus = execution.device != "cpu" and share >= 1
         if execution.device == "cuda" and not has_gpus:
             raise ConfigError("must be auto or cpu on a cluster without GPUs, got cuda", key="execution.device")
         # One call, so that the process ends and gives the GPU's memory back before the actors come.
@@ -93,6 +100,8 @@ def start_ray(address: str | None, execution: ExecutionConfig) -> None:
     """Connect to a cluster, or start one on this machine without a dashboard."""
     # Ray 2.60 logs an error for every pool of actors of Ray Data (ray-project/ray#53727), which nobody can act on.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Else a task that runs out of memory is repeated for ever.
+    os.environ.setdefault("RAY_task_oom_retries", "1")
     if address:
         check_address(address)
         try:
@@ -160,10 +169,60 @@ def set_data_context(execution: ExecutionConfig, *, stop: StopFlag) -> None:
     context = DataContext.get_current()
     context.target_max_block_size = None  # a block is a shard and is never cut
     context.enable_progress_bars = False  # ours counts images and commits
-    context.execution_no_progress_timeout_s = execution.no_progress_timeout_s
+    context.execution_no_progress_timeout_s = -1  # ours counts commits
     context.max_consecutive_actor_init_deaths = MAX_ACTOR_START_FAILURES
     context.execution_options.resource_limits = ExecutionResources.for_limits(
         cpu=execution.num_cpus, gpu=execution.num_gpus
     )
     install_feed_gate(context, stop)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context.max_errored_blocks = MAX_FAILED_SHARDS
+    # Errors that end the run are raised; those of shards that are done again are not the user's.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+
+class CommitWatch(ExecutionCallback):  # type: ignore[misc] # Ray has no annotations here
+    """Asks the watchdog at each step of the pipeline. Ray makes it itself, so the watchdog stands with the class."""
+
+    watchdog: ClassVar[Watchdog | None] = None
+
+    def on_execution_step(self, executor: Any) -> None:
+        """End the pipeline where the watchdog says so: what is raised here is raised where receipts are waited for."""
+        if self.watchdog is not None:
+            self.watchdog.check(lambda: describe_pipeline(executor))
+
+
+@contextmanager
+def watched_by(watchdog: Watchdog) -> Iterator[None]:
+    """Let the watchdog look at pipelines that are built and run meanwhile."""
+    classes = DataContext.get_current().custom_execution_callback_classes
+    CommitWatch.watchdog = watchdog
+    classes.append(CommitWatch)
+    try:
+        yield
+    finally:
+        classes.remove(CommitWatch)
+        CommitWatch.watchdog = None
+
+
+def describe_pipeline(executor: Any) -> PipelineState:
+    """What a pipeline of Ray Data 2.60 is at."""
+    stages = [(operator, state) for operator, state in executor._topology.items() if operator.input_dependencies]
+    waiting = [state.total_enqueued_input_blocks() for _, state in stages[1:]]
+    return PipelineState(
+        num_in_work=sum(operator.num_active_tasks() for operator, _ in stages) + sum(waiting),
+        lines=[
+            f"{operator.name}: {operator.num_active_tasks()} calls, actors: {str(operator.get_actor_info()) or 'none'}"
+            for operator, _ in stages
+        ],
+    )
+
+
+@contextmanager
+def set_tolerance(*, num_shards: int) -> Iterator[None]:
+    """For datasets that are built meanwhile: how many shards may fail before the pipeline ends."""
+    context = DataContext.get_current()
+    before, context.max_errored_blocks = context.max_errored_blocks, num_shards
+    try:
+        yield
+    finally:
+        context.max_errored_blocks = before

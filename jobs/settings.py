@@ -8,10 +8,11 @@ from typing import Any
 import yaml
 
 from inference_core import storage
-from inference_core.errors import ConfigError, MissingObjectError
+from inference_core.errors import ConfigError, MissingObjectError, StorageError
 from inference_core.importing.source import normalise_model
 from inference_core.validation import build_settings, parse_yaml
 from jobs.config import JobConfig
+from jobs.places import blamed_on
 
 
 def read_settings(config_uri: str | None, *, flags: Mapping[str, Any], assignments: Sequence[str]) -> JobConfig:
@@ -30,18 +31,22 @@ def read_settings(config_uri: str | None, *, flags: Mapping[str, Any], assignmen
     for assignment in assignments:
         assign(data, assignment)
     config = build_settings(JobConfig, data, origin=config_uri or "the command line")
-    return config.model_copy(
-        update={
-            "model": normalise_model(config.model),
-            "input": tuple(folder_uri(uri) for uri in config.input),
-            "output": folder_uri(config.output),
-        }
-    )
+    with blamed_on("model"):
+        model = normalise_model(config.model)
+    inputs = tuple(folder_uri(uri, key="input") for uri in config.input)
+    output = folder_uri(config.output, key="output")
+    reuse = tuple(folder_uri(uri, key="reuse") for uri in config.reuse)
+    return config.model_copy(update={"model": model, "input": inputs, "output": output, "reuse": reuse})
 
 
-def folder_uri(uri: str) -> str:
-    """A folder or prefix in the one form that plans and comparisons use: no slash at its end."""
-    normalised = storage.normalise(uri)
+def folder_uri(uri: str, *, key: str) -> str:
+    """A folder or prefix in the one form that plans and comparisons use: no slash at its end.
+
+    Raises:
+        ConfigError: of ``key``: the name is none, or carries credentials.
+    """
+    with blamed_on(key):
+        normalised = storage.normalise(uri)
     return normalised if storage.is_local(normalised) else normalised.rstrip("/")
 
 
@@ -51,6 +56,10 @@ def read_file(uri: str) -> dict[str, Any]:
         return parse_yaml(storage.read_bytes(uri), origin=uri)
     except MissingObjectError as exc:
         raise ConfigError(f"must be an existing file, got {uri}; check the path", key="--config") from exc
+    except StorageError as exc:
+        raise ConfigError(
+            f"must be a YAML file that can be read, got {uri} ({exc}); name another", key="--config"
+        ) from exc
 
 
 def assign(data: dict[str, Any], assignment: str) -> None:

@@ -64,19 +64,21 @@ def default_rows_per_shard(num_rows: int) -> int:
     return rows
 
 
-def cut_shards(num_rows: int, *, rows_per_shard: int) -> Shards:
+def cut_shards(num_rows: int, *, rows_per_shard: int, is_first: bool = True, is_last: bool = True) -> Shards:
     """Cut rows into shards, smaller at both ends of a long run.
 
     Args:
         num_rows: at least 1.
         rows_per_shard: rows of a shard in the middle of the run.
+        is_first: whether the run begins with these rows.
+        is_last: whether it ends with them.
     """
-    head_rows, tail_rows = max(1, rows_per_shard // HEAD_DIVISOR), max(1, rows_per_shard // TAIL_DIVISOR)
-    ends = NUM_HEAD * head_rows + NUM_TAIL * tail_rows
+    head = (NUM_HEAD, max(1, rows_per_shard // HEAD_DIVISOR)) if is_first else (0, 0)
+    tail = (NUM_TAIL, max(1, rows_per_shard // TAIL_DIVISOR)) if is_last else (0, 0)
+    ends = head[0] * head[1] + tail[0] * tail[1]
     if num_rows < ends + rows_per_shard * WANTED_SHARDS // 2:
         return Shards(merge_runs([*divide(num_rows, rows_per_shard)]))
-    middle = divide(num_rows - ends, rows_per_shard)
-    return Shards(merge_runs([(NUM_HEAD, head_rows), *middle, (NUM_TAIL, tail_rows)]))
+    return Shards(merge_runs([run for run in (head, *divide(num_rows - ends, rows_per_shard), tail) if run[0]]))
 
 
 def divide(num_rows: int, rows: int) -> list[tuple[int, int]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -25,6 +26,7 @@ from inference_core.status import STATUSES
 from jobs.commits import CommitLog, CommitRecord, DataFile, write_summary
 from jobs.plan import read_plan
 from jobs.report.facts import ErrorRow
+from jobs.reuse.known_answers import NO_ANSWERS, KnownAnswer, KnownAnswers
 from jobs.shards import Shards
 
 
@@ -48,6 +50,18 @@ class WrittenRow:
     has_mask: bool
     error: ErrorRow | None
     engine: str
+    is_duplicate: bool = False
+    """Whether the answer is that of an equal image of the shard."""
+
+    @property
+    def is_own_answer(self) -> bool:
+        """Whether the row has the answer that this run gave to an equal image."""
+        return self.is_duplicate and self.error is None and self.row["reused_from"] is None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The bytes' SHA-256, and the page of them."""
+        return self.row["sha256"], self.row["page"]
 
 
 class ShardSink:
@@ -60,10 +74,21 @@ class ShardSink:
         model_digest: written into the rows' schema.
         shards: how the rows are cut.
         writes_masks: whether segmentation masks become PNG files, and rows hold the masks of instances.
+        known_answers: of earlier runs.
+        generation: of the commit log.
     """
 
     def __init__(
-        self, output: str, *, run_id: str, spec: ModelSpec, model_digest: str, shards: Shards, writes_masks: bool
+        self,
+        output: str,
+        *,
+        run_id: str,
+        spec: ModelSpec,
+        model_digest: str,
+        shards: Shards,
+        writes_masks: bool,
+        known_answers: KnownAnswers = NO_ANSWERS,
+        generation: int = 0,
     ) -> None:
         self._output = output
         self._run_id = run_id
@@ -71,14 +96,17 @@ class ShardSink:
         self._rows = RowBuilder(spec, model_digest=model_digest, keeps_masks=writes_masks)
         self._shards = shards
         self._writes_masks = writes_masks and spec.task == "segmentation"
-        self._log = CommitLog(output)
+        self._known = known_answers
+        self._log = CommitLog(output, generation=generation)
 
     def commit(self, shard_id: int, predictions: Iterable[Prediction], *, started_s: float) -> Receipt:
         """Write a shard's rows and masks and commit them.
 
         Args:
             shard_id: the shard.
-            predictions: one for each of its rows, in order; each is let go when its mask is written.
+            predictions: one for each of its rows, in order; each is let go when its mask is written. One that is ok
+                but has no result takes over the answer for its bytes: of an image of the shard before it, else of an
+                earlier run.
             started_s: when the attempt began, seconds since 1970.
 
         Returns:
@@ -88,18 +116,32 @@ class ShardSink:
             JobError: the predictions are not the shard's rows. Nothing is committed.
         """
         row_ids = self._shards.rows_of(shard_id)
-        written = [self._write_one(shard_id, index, prediction) for index, prediction in enumerate(predictions)]
+        written = self._write_all(shard_id, enumerate(predictions, start=row_ids.start))
         if len(written) != len(row_ids):
             raise JobError(f"shard {shard_id} must have {len(row_ids)} rows, got {len(written)}; this is a bug")
         attempt = secrets.token_hex(4)
         table = self._rows.table([entry.row for entry in written])
         data = self._write_rows(shard_id, attempt, table)
-        record = self._record(shard_id, attempt, table, written, data=data, started_s=started_s)
+        return self._create(self._record(shard_id, attempt, table, written, data=data, started_s=started_s))
+
+    def _create(self, record: CommitRecord) -> Receipt:
+        """Commit what was written, or remove it where another attempt was first."""
         self._check_run()
         if not self._log.create(record):
-            storage.delete_many([storage.join(self._output, data.path)])
-            return receipt_of(self._log.read(shard_id), is_winner=False)
+            storage.delete_many([storage.join(self._output, *record.data.path.split("/"))])
+            return receipt_of(self._log.read(record.shard_id), is_winner=False)
         return receipt_of(record, is_winner=True)
+
+    def _write_all(self, shard_id: int, predictions: Iterable[tuple[int, Prediction]]) -> list[WrittenRow]:
+        """Write the masks of predictions, each with its row id, and make their rows."""
+        written: list[WrittenRow] = []
+        first_of: dict[tuple[str, int], WrittenRow] = {}
+        for row_id, prediction in predictions:
+            is_known = prediction.is_ok and prediction.result is None
+            write = partial(self._take_over, first_of=first_of) if is_known else self._write_one
+            written.append(write(shard_id, row_id, prediction))
+            first_of.setdefault(written[-1].key, written[-1])
+        return written
 
     def find(self, shard_id: int) -> Receipt | None:
         """The receipt of a shard that is committed already, else None."""
@@ -107,12 +149,14 @@ class ShardSink:
             return None
         return receipt_of(self._log.read(shard_id), is_winner=False)
 
-    def _write_one(self, shard_id: int, index: int, prediction: Prediction) -> WrittenRow:
+    def _write_one(self, shard_id: int, row_id: int, prediction: Prediction) -> WrittenRow:
         """Write a prediction's mask, if it has one, and make its row."""
-        row = self._rows.row(prediction, row_id=self._shards.rows_of(shard_id).start + index)
+        row = self._rows.row(prediction, row_id=row_id)
         has_mask = self._writes_masks and isinstance(prediction.result, Segmentation)
         if has_mask:
-            row["mask_path"] = self._write_mask(shard_id, prediction)
+            assert isinstance(prediction.result, Segmentation), "only segmentations have masks"
+            encoded = encode_mask(prediction.result.mask, num_classes=len(self._spec.classes))
+            row["mask_path"] = self._write_mask(shard_id, prediction.source.image_id, encoded)
         return WrittenRow(
             row=row,
             has_mask=has_mask,
@@ -120,16 +164,52 @@ class ShardSink:
             engine=prediction.engine,
         )
 
-    def _write_mask(self, shard_id: int, prediction: Prediction) -> str:
+    def _take_over(
+        self,
+        shard_id: int,
+        row_id: int,
+        prediction: Prediction,
+        *,
+        first_of: Mapping[tuple[str, int], WrittenRow],
+    ) -> WrittenRow:
+        """Make the row of an image whose answer is known, and write its mask."""
+        source = prediction.source
+        first = first_of.get((source.sha256, source.page))
+        known = self._own_answer(first) if first else self._known.find(source.sha256, source.page)
+        if known is None:
+            raise JobError(
+                f"the answer for {source.uri} must stay in the run that reuse names, but is gone; run the same command "
+                "again: it is inferred then"
+            )
+        row = taken_row(known, prediction, row_id=row_id)
+        if known.mask_uri:
+            row["mask_path"] = self._write_mask(shard_id, source.image_id, storage.read_bytes(known.mask_uri))
+        return WrittenRow(
+            row=row,
+            has_mask=bool(known.mask_uri),
+            error=None if row["status"] == "ok" else error_of(row),
+            engine=known.engine,
+            is_duplicate=first is not None,
+        )
+
+    def _own_answer(self, first: WrittenRow) -> KnownAnswer:
+        """What an image of the shard gives to an equal one behind it."""
+        path = first.row.get("mask_path") if first.has_mask else None
+        return KnownAnswer(
+            row=first.row,
+            run_id=first.row["reused_from"],
+            engine=first.engine,
+            mask_uri=storage.join(self._output, *path.split("/")) if path else "",
+        )
+
+    def _write_mask(self, shard_id: int, image_id: str, encoded: bytes) -> str:
         """Write the mask; its path below the output.
 
         The name does not depend on the attempt. A mask that an earlier attempt left is kept where it is the same, and
         replaced only while the shard is not committed.
         """
-        assert isinstance(prediction.result, Segmentation), "only segmentations have masks"
-        path = mask_name(prediction.source.image_id)
+        path = mask_name(image_id)
         uri = storage.join(self._output, *path.split("/"))
-        encoded = encode_mask(prediction.result.mask, num_classes=len(self._spec.classes))
         is_other = not storage.create(uri, encoded) and storage.read_bytes(uri) != encoded
         if is_other and not self._log.is_committed(shard_id):
             storage.replace(uri, encoded)
@@ -165,7 +245,7 @@ class ShardSink:
     ) -> CommitRecord:
         """The commit record of what was written."""
         summary = Summary.of(table, task=self._spec.task, class_names=self._spec.classes)
-        check_ledger(summary, num_rows=len(written), shard_id=shard_id)
+        check_ledger(summary, num_rows=len(table), shard_id=shard_id)
         return CommitRecord(
             run_id=self._run_id,
             shard_id=shard_id,
@@ -174,6 +254,8 @@ class ShardSink:
             status_counts=dict(summary.status),
             data=data,
             num_masks=sum(entry.has_mask for entry in written),
+            num_reused=sum(entry.row["reused_from"] is not None for entry in written),
+            num_duplicates=sum(entry.is_own_answer for entry in written),
             errors=tuple(entry.error for entry in written if entry.error is not None),
             summary=write_summary(summary),
             engine=next((entry.engine for entry in written if entry.engine), ""),
@@ -188,6 +270,28 @@ def check_ledger(summary: Summary, *, num_rows: int, shard_id: int) -> None:
     counted = sum(summary.status[status] for status in STATUSES)
     if not counted == summary.num_rows == num_rows:
         raise JobError(f"shard {shard_id} must account for {num_rows} rows, got {counted} by status; this is a bug")
+
+
+def taken_row(known: KnownAnswer, prediction: Prediction, *, row_id: int) -> dict[str, Any]:
+    """A known answer as the row of an image of the same bytes: only names, places and times are the image's own."""
+    source = prediction.source
+    return {
+        **known.row,
+        "row_id": row_id,
+        "image_id": source.image_id,
+        "uri": source.uri,
+        "mask_path": None,
+        "reused_from": known.run_id,
+        "fetch_ms": prediction.stage_ms.fetch,
+        "prepare_ms": 0.0,
+        "infer_ms": 0.0,
+        "finish_ms": 0.0,
+    }
+
+
+def error_of(row: Mapping[str, Any]) -> ErrorRow:
+    """What the error list keeps of a row without result."""
+    return ErrorRow(image_id=row["image_id"], uri=row["uri"], status=row["status"], error=row["error"])
 
 
 def error_row(prediction: Prediction) -> ErrorRow:

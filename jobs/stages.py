@@ -6,7 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import groupby, islice
 
@@ -16,8 +17,9 @@ from inference_core import storage
 from inference_core.errors import JobError, ModelError
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
-from inference_core.preparer import elapsed_ms
-from inference_core.records import Prediction, PreparedItem, RawItem
+from inference_core.preparer import Preparer, PrepareSource, elapsed_ms
+from inference_core.provenance import sha256_hex
+from inference_core.records import Prediction, PreparedItem, RawItem, SourceFacts, StageMs
 from inference_core.runner import Runner
 from jobs.columns import (
     RECEIPT_SCHEMA,
@@ -30,13 +32,16 @@ from jobs.columns import (
     unpack_shards,
 )
 from jobs.config import LimitsConfig
+from jobs.fetch import fetch_images
 from jobs.golden import check_preparing, check_worker
-from jobs.manifest import read_shard_rows
+from jobs.manifest import Manifest, read_refs
+from jobs.reuse.known_answers import KnownAnswers
 from jobs.shards import Shards
 from jobs.sink import Receipt, ShardSink
+from jobs.sources.image_ref import ImageRef
 
-FETCH_CONCURRENCY = 32
-"""Reads in flight per process; local files that are fast to read need none."""
+EXIT_QUIET = 71
+"""Of a worker in which somebody's code called ``sys.exit``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +50,15 @@ class StageSettings:
 
     output: str
     run_id: str
-    manifest_uri: str
+    manifest: Manifest
     shards: Shards
     model_uri: str
     model_digest: str
     trusts_code: bool
     """Whether Python files of the package may be run."""
     limits: LimitsConfig
+    bytes_column: str | None
+    """Of Parquet files that hold images."""
     writes_masks: bool
     device: str
     engine: str
@@ -59,9 +66,21 @@ class StageSettings:
     batch_size: int | None
     size_of_shape: tuple[tuple[tuple[int, int], int], ...]
     """(h, w) of tiles with the tiles of a forward, where fewer than ``batch_size`` are faster."""
+    known_answers: str
+    """Index of answers that earlier runs gave for the same bytes; "" where there are none."""
+    infers_duplicates: bool
+    """Whether images of a shard whose bytes are equal are inferred each."""
     compiles: bool
     cuda_graphs: bool
     num_threads: int
+    no_progress_timeout_s: float
+    """Without a commit, until the driver ends the run."""
+    image_timeout_s: float
+    """In quarantine, of one step of the work."""
+    image_memory_bytes: int
+    """In quarantine, beyond what the loaded model takes."""
+    generation: int = 0
+    """Of the commit log: 0 for the run itself, else the number of a retry."""
     checks_golden: bool
     """Whether workers replay the package's golden images: they do where they are not as the driver is."""
 
@@ -74,6 +93,10 @@ class PrepareShards:
 
     def __call__(self, shards: pa.Table) -> pa.Table:
         """Shard ids in, prepared items out, a row for each shard."""
+        with died_if_exited():
+            return self._prepare_shards(shards)
+
+    def _prepare_shards(self, shards: pa.Table) -> pa.Table:
         worker = prepare_worker(self._settings)
         keys, items = [], []
         for shard_id in shards["shard_id"].to_pylist():
@@ -92,6 +115,10 @@ class InferShards:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Prepared items in, raw items out, a row for each shard."""
+        with died_if_exited():
+            return self._infer_shards(table)
+
+    def _infer_shards(self, table: pa.Table) -> pa.Table:
         keys, items = decode_prepared(unpack_shards(table))
         raw: list[RawItem] = []
         for _, pairs in groupby(zip(keys, items, strict=True), key=lambda pair: pair[0].shard_id):
@@ -130,7 +157,8 @@ class WholeShards:
 
     def __call__(self, shards: pa.Table) -> pa.Table:
         """Shard ids in, receipts out."""
-        return receipts_table([self._run_shard(shard_id) for shard_id in shards["shard_id"].to_pylist()])
+        with died_if_exited():
+            return receipts_table([self._run_shard(shard_id) for shard_id in shards["shard_id"].to_pylist()])
 
     def _run_shard(self, shard_id: int) -> Receipt:
         # A call that is repeated, or a shard that the driver's children came to first, costs one look.
@@ -155,17 +183,72 @@ class PrepareWorker:
         if settings.checks_golden:
             check_preparing(package)
         self._preparer = build_preparer(package, limits=limits.to_limits(), max_fit_pixels=limits.max_fit_pixels)
+        self._page = package.spec.input.decode.page
+        self._known = KnownAnswers(settings.known_answers)
 
     def prepare(self, shard_id: int) -> Iterator[PreparedItem]:
         """The prepared items of a shard, in order, read ahead where reading is slow."""
-        rows = read_shard_rows(self._settings.manifest_uri, shard_id).select(["image_id", "uri"]).to_pylist()
-        max_bytes = self._settings.limits.max_bytes
-        fetched = storage.read_many((row["uri"] for row in rows), concurrency=FETCH_CONCURRENCY, max_bytes=max_bytes)
-        for row in rows:
+        return self.prepare_refs(self.read_refs(shard_id))
+
+    def read_refs(self, shard_id: int) -> list[ImageRef]:
+        """The listed images of a shard, in order."""
+        return list(read_refs(self._settings.manifest.read_shard(shard_id)))
+
+    def prepare_refs(self, refs: Sequence[ImageRef]) -> Iterator[PreparedItem]:
+        """The prepared items of some images of a shard."""
+        settings = self._settings
+        fetched = fetch_images(refs, max_bytes=settings.limits.max_bytes, bytes_column=settings.bytes_column)
+        seen: set[tuple[str, int]] = set()
+        for ref in refs:
             started = time.perf_counter()
             source = next(fetched)
             fetch_ms = elapsed_ms(started)
-            yield self._preparer.prepare(source, image_id=row["image_id"], uri=row["uri"], fetch_ms=fetch_ms)
+            if not isinstance(source, bytes):
+                yield prepare_ref(self._preparer, ref, source, fetch_ms=fetch_ms)
+                continue
+            key = sha256_hex(source), self._page if ref.page is None else ref.page
+            if key in self._known or key in seen:
+                yield known_item(ref, size_bytes=len(source), sha256=key[0], page=key[1], fetch_ms=fetch_ms)
+                continue
+            item = prepare_ref(self._preparer, ref, source, fetch_ms=fetch_ms, sha256=key[0])
+            if item.status == "ok" and not settings.infers_duplicates:
+                seen.add(key)
+            yield item
+
+
+def known_item(ref: ImageRef, *, size_bytes: int, sha256: str, page: int, fetch_ms: float) -> PreparedItem:
+    """An image with nothing to infer: the sink takes its answer over. It counts where batches are formed, as do images
+    that cannot be decoded.
+    """
+    facts = replace(source_facts(ref), size_bytes=size_bytes, sha256=sha256, page=page)
+    return PreparedItem(source=facts, stage_ms=StageMs(fetch=fetch_ms))
+
+
+def prepare_ref(
+    preparer: Preparer, ref: ImageRef, source: PrepareSource, *, fetch_ms: float = 0.0, sha256: str = ""
+) -> PreparedItem:
+    """The prepared item of a listed image."""
+    return preparer.prepare(
+        source,
+        image_id=ref.image_id,
+        uri=storage.mask_secrets(ref.uri),
+        page=ref.page,
+        frame_index=ref.frame_index,
+        time_s=ref.time_s,
+        fetch_ms=fetch_ms,
+        sha256=sha256,
+    )
+
+
+def source_facts(ref: ImageRef) -> SourceFacts:
+    """What is known of a listed image that nobody has touched."""
+    return SourceFacts(
+        image_id=ref.image_id,
+        uri=storage.mask_secrets(ref.uri),
+        page=ref.page or 0,
+        frame_index=ref.frame_index,
+        time_s=ref.time_s,
+    )
 
 
 class CommitWorker:
@@ -181,6 +264,7 @@ class CommitWorker:
             model_digest=package.digest,
             shards=settings.shards,
             writes_masks=settings.writes_masks,
+            known_answers=KnownAnswers(settings.known_answers),
         )
 
 
@@ -241,6 +325,18 @@ def check_row_ids(shard_id: int, row_ids: Sequence[int], *, expected: range) -> 
     if list(row_ids) != list(expected):
         num_found = len(set(expected).intersection(row_ids))
         raise JobError(f"shard {shard_id} must have {len(expected)} rows, got {num_found} in order; this is a bug")
+
+
+@contextmanager
+def died_if_exited() -> Iterator[None]:
+    """Make code of a model's that exits look like a crash.
+
+    Ray takes an actor that exits for one that wants to end: it is not replaced, and its shard waits for ever.
+    """
+    try:
+        yield
+    except SystemExit:
+        os._exit(EXIT_QUIET)
 
 
 def set_process_threads(num_threads: int) -> None:

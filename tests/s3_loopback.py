@@ -12,6 +12,7 @@ threads can enter together; the store that it stands for does both in one, so co
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +46,13 @@ class Fault(NamedTuple):
     """Let the operation happen first and lose its answer."""
     declared_bytes: int | None = None
     """Content-Length to claim where the body is to break off before it."""
+    resets: bool = False
+    """Cut the connection instead of answering."""
+    delay_s: float = 0.0
+    """Wait before it."""
+
+
+DENIED = Fault("403 Forbidden", b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
 
 
 class S3Server:
@@ -56,6 +64,11 @@ class S3Server:
         """Whether to be one of the stores that accept ``If-None-Match`` and overwrite all the same."""
         self.delay_s = 0.0
         """How long every request waits before it is served."""
+        self.denied: frozenset[str] = frozenset()
+        """Requests that the bucket's policy forbids: ``DELETE``, also of many at once, ``PUT`` and so on."""
+        self.fault_every: tuple[int, Fault] | None = None
+        """Meet every so many-th request with a fault, for as long as this stands."""
+        self._num_served = 0
         self.max_in_flight = 0
         """The most requests that were served at the same time since ``forget``."""
         self._in_flight = 0
@@ -130,7 +143,7 @@ class S3Server:
         """Serve one request."""
         with self._lock:
             self._requests.append(Request(environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"]))
-            fault = self._faults.pop(0) if self._faults else None
+            fault = self._next_fault()
             self._in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self._in_flight)
         try:
@@ -144,14 +157,31 @@ class S3Server:
         self, fault: Fault | None, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         if fault is None:
+            if self._kind_of(environ) in self.denied:
+                return self._answer(DENIED, environ, start_response)
             return self._serve(environ, start_response)
+        time.sleep(fault.delay_s)
         if fault.after:
             list(self._serve(environ, lambda *_: None))
         else:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if fault.resets:
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionAbortedError
         length = len(fault.body) if fault.declared_bytes is None else fault.declared_bytes
         start_response(fault.status, [("Content-Length", str(length)), ("Content-Type", "application/xml")])
-        return [fault.body]
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else fault.body]
+
+    def _next_fault(self) -> Fault | None:
+        if self._faults:
+            return self._faults.pop(0)
+        self._num_served += 1
+        every, fault = self.fault_every or (0, None)
+        return fault if every and self._num_served % every == 0 else None
+
+    def _kind_of(self, environ: dict[str, Any]) -> str:
+        method = str(environ["REQUEST_METHOD"])
+        return "DELETE" if method == "POST" and "delete" in environ["QUERY_STRING"] else method
 
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if self.ignores_conditions:

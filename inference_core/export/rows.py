@@ -30,8 +30,12 @@ COMMON_FIELDS: tuple[pa.Field, ...] = (
     pa.field("num_pages", pa.int32(), nullable=False),
     pa.field("height", pa.int32(), nullable=False),
     pa.field("width", pa.int32(), nullable=False),
+    pa.field("frame_index", pa.int64()),
+    pa.field("time_s", pa.float64()),
+    pa.field("reused_from", pa.string()),
 )
-"""What every row tells of its input; "" and 0 where the image did not get so far."""
+"""What every row tells of its input; "" and 0 where the image did not get so far, null where it is no frame, and
+where the answer is this run's own."""
 
 TIME_FIELDS: tuple[pa.Field, ...] = (
     pa.field("fetch_ms", pa.float32(), nullable=False),
@@ -75,6 +79,9 @@ def row_of(prediction: Prediction, task: Task, *, row_id: int) -> dict[str, Any]
         "num_pages": source.num_pages,
         "height": source.image_hw[0],
         "width": source.image_hw[1],
+        "frame_index": source.frame_index,
+        "time_s": source.time_s,
+        "reused_from": None,
         **(task.to_row(prediction.result) if prediction.result is not None else {}),
         "fetch_ms": times.fetch,
         "prepare_ms": times.prepare,

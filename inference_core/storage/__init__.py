@@ -8,6 +8,7 @@ from __future__ import annotations
 from inference_core.storage.operations import (
     PROBE_PREFIX,
     check_create_only,
+    check_reachable,
     create,
     delete_many,
     exists,
@@ -20,7 +21,7 @@ from inference_core.storage.operations import (
     replace,
 )
 from inference_core.storage.store import ObjectInfo, ReadOutcome, Store, open_store
-from inference_core.storage.uris import is_local, join, local_path, mask_secrets, normalise, scheme_of
+from inference_core.storage.uris import escape_name, is_local, join, local_path, mask_secrets, normalise, scheme_of
 
 __all__ = [
     "PROBE_PREFIX",
@@ -28,8 +29,10 @@ __all__ = [
     "ReadOutcome",
     "Store",
     "check_create_only",
+    "check_reachable",
     "create",
     "delete_many",
+    "escape_name",
     "exists",
     "is_local",
     "join",

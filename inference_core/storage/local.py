@@ -75,6 +75,10 @@ def delete_many(uris: Iterable[str]) -> None:
         raise failures[0]
 
 
+def check_reachable(uri_prefix: str, *, timeout_s: float) -> None:
+    """Nothing: files are asked directly."""
+
+
 @contextmanager
 def open_for_read(uri: str) -> Iterator[BinaryIO]:
     """The open file."""

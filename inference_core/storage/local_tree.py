@@ -7,11 +7,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from inference_core.errors import StorageError
 from inference_core.storage.local_errors import translated
 from inference_core.storage.local_write import UNFINISHED_PREFIX
 from inference_core.storage.store import ObjectInfo
-from inference_core.storage.uris import local_path
+from inference_core.storage.uris import escape_name, local_path
 
 
 def list_objects(uri_prefix: str, *, recursive: bool) -> Iterator[ObjectInfo]:
@@ -46,7 +45,7 @@ def _sorted_names(folder: str) -> list[tuple[str, bool]]:
     """Names of a folder with whether each is a folder, which sorts as its name and a slash: so do whole paths."""
     with translated(f"file://{folder}"), os.scandir(folder) as entries:
         names = [(e.name, _is_folder(e)) for e in entries if not e.name.startswith(UNFINISHED_PREFIX)]
-    names.sort(key=lambda item: os.fsencode(item[0]) + (b"/" if item[1] else b""))
+    names.sort(key=lambda item: escape_name(item[0]).encode() + (b"/" if item[1] else b""))
     return names
 
 
@@ -59,29 +58,21 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _file_info(path: str, *, relative: str) -> ObjectInfo | None:
     """The file's facts, None for what is not a file."""
-    _check_unicode(relative)
+    uri, relative = f"file://{escape_name(path)}", escape_name(relative)
     try:
         info = os.stat(path)  # noqa: PTH116 - once per image
     except OSError:
         # A link that leads nowhere, or a file removed since the scan.
-        return ObjectInfo(uri=f"file://{path}", path=relative, size_bytes=0, etag="", mtime_s=0.0)
+        return ObjectInfo(uri=uri, path=relative, size_bytes=0, etag="", mtime_s=0.0)
     if not stat.S_ISREG(info.st_mode):
         return None
     return ObjectInfo(
-        uri=f"file://{path}",
+        uri=uri,
         path=relative,
         size_bytes=info.st_size,
         etag=f"{info.st_mtime_ns:x}-{info.st_size:x}",
         mtime_s=info.st_mtime,
     )
-
-
-def _check_unicode(relative: str) -> None:
-    try:
-        relative.encode()
-    except UnicodeEncodeError as error:
-        shown = os.fsencode(relative)
-        raise StorageError(f"file name must be valid UTF-8, got {shown!r}; rename the file") from error
 
 
 def _identity(path: str) -> tuple[int, int]:

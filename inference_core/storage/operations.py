@@ -93,14 +93,14 @@ def list_objects(uri_prefix: str, *, recursive: bool = True) -> Iterator[ObjectI
     names an object, gives nothing (``exists`` tells). Every object is given, also where its name starts with ``.``
     or ``_``. Not objects, and so not given: folders and their zero-byte markers on S3 (``a/``), local devices,
     sockets and pipes, and the unfinished files of this module (``.millrace-tmp-*``). Links are followed; a link to a
-    folder that contains it is not entered.
+    folder that contains it is not entered. Bytes of local names that are no UTF-8 are escaped, and so are read again.
 
     Args:
         uri_prefix: a folder, prefix or bucket.
         recursive: False for only what lies directly in it.
 
     Raises:
-        StorageError: it could not be listed; or a local name is not UTF-8, which no manifest could hold.
+        StorageError: it could not be listed.
 
     Cost: one page on S3; the names of one folder and its parents locally.
     """
@@ -187,6 +187,19 @@ def check_create_only(uri_prefix: str) -> None:
             "update the store or write to a local folder",
             uri=shown,
         )
+
+
+def check_reachable(uri_prefix: str, *, timeout_s: float = 5.0) -> None:
+    """Find out fast whether a store answers and lets us in: one request to S3, nothing elsewhere.
+
+    Args:
+        uri_prefix: a folder, prefix or bucket; it may hold nothing.
+        timeout_s: how long to wait for the answer once connected.
+
+    Raises:
+        StorageError: no credentials, no such bucket, no permission to list it, or no answer.
+    """
+    open_store(uri_prefix).check_reachable(uri_prefix, timeout_s=timeout_s)
 
 
 def _read_run(run: Iterator[str], *, concurrency: int, max_bytes: int | None) -> Iterator[ReadOutcome]:

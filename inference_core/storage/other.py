@@ -110,6 +110,10 @@ def remove_unfinished(uri_prefix: str, *, min_age_s: float) -> int:
     return 0
 
 
+def check_reachable(uri_prefix: str, *, timeout_s: float) -> None:
+    """Nothing that all drivers could be asked; the first use tells."""
+
+
 @contextmanager
 def _translated(uri: str) -> Iterator[None]:
     """Raise what drivers raise as StorageError: they come from many hands and have no common base of errors."""
@@ -127,6 +131,11 @@ def _translated(uri: str) -> Iterator[None]:
     except ImportError as error:
         raise StorageError(f"cannot access {shown!r}: its driver is not installed; {error}", uri=shown) from error
     except Exception as error:
+        if isinstance(error, ValueError) and str(error).startswith("Protocol not known"):
+            raise StorageError(
+                f"uri must have a known scheme, got {shown!r}; write a path, s3://, or a scheme that fsspec knows",
+                uri=shown,
+            ) from error
         reason = mask_secrets(f"{type(error).__name__}: {error}")
         raise StorageError(f"cannot access {shown!r}: {reason}", uri=shown) from error
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 from inference_core.errors import MissingObjectError, StorageError
 from inference_core.storage.s3_client import call, filesystem, start_call
 from inference_core.storage.s3_errors import refusal, translated
+from inference_core.storage.s3_probe import check_reachable as check_reachable
 from inference_core.storage.s3_read import read as read
 from inference_core.storage.s3_read import read_many as read_many
 from inference_core.storage.s3_write import create as create

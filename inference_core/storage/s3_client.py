@@ -57,7 +57,9 @@ async def _call(operation: str, parameters: dict[str, Any]) -> Any:
 
 @cache
 def _filesystem(pid: int, environment: tuple[tuple[str, str], ...]) -> S3FileSystem:
-    retries: dict[str, Any] = {"mode": "standard"}
+    # botocore's newer modes do not repeat a 429 without a code, and stop repeating altogether where a hundred requests
+    # failed in a row: in a long burst that would make error rows of images.
+    retries: dict[str, Any] = {"mode": "legacy"}
     if "AWS_MAX_ATTEMPTS" not in os.environ:
         retries["total_max_attempts"] = DEFAULT_ATTEMPTS
     created = S3FileSystem(

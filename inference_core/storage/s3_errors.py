@@ -62,6 +62,14 @@ _CODE_REMEDIES = {
     "EntityTooLarge": "the object is too large for one request; write it through open_for_write",
     "NotImplemented": "the store does not implement it; create-only writes need `If-None-Match: *`",
 }
+NO_ANSWER_ERRORS: tuple[type[Exception], ...] = (
+    boto.ConnectionError,
+    boto.ConnectionClosedError,
+    boto.HTTPClientError,
+    HttpError,
+    TimeoutError,
+)
+"""What a request that nobody answers raises; a certificate that is not accepted is among them."""
 _MISSING_CODES = ("NoSuchKey", "404", "NotFound")
 _CLASS_REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     (
@@ -75,7 +83,7 @@ _CLASS_REMEDIES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ),
     ((boto.SSLError,), "the endpoint's certificate is not accepted; check AWS_ENDPOINT_URL and AWS_CA_BUNDLE"),
     (
-        (boto.ConnectionError, boto.ConnectionClosedError, boto.HTTPClientError, HttpError, TimeoutError),
+        NO_ANSWER_ERRORS,
         "the endpoint did not answer after all retries; check AWS_ENDPOINT_URL, the network and the proxy",
     ),
     ((boto.ParamValidationError, UnicodeError), "the bucket or the key is not a valid name; check both"),

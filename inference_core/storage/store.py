@@ -63,6 +63,9 @@ class Store(Protocol):
     def remove_unfinished(self, uri_prefix: str, *, min_age_s: float) -> int:
         """Remove what killed writers left."""
 
+    def check_reachable(self, uri_prefix: str, *, timeout_s: float) -> None:
+        """Raise where the store does not answer or does not let us in."""
+
 
 def open_store(uri: str) -> Store:
     """The store that serves the URI's scheme.

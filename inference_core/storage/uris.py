@@ -13,7 +13,15 @@ from inference_core.errors import StorageError
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _USER_AND_PASSWORD = re.compile(r"(?<=://)[^/@\s]+@")
-_SIGNATURE = re.compile(r"(?i)([?&](?:x-(?:amz|goog)-[a-z-]+|sig|signature|token|access_token|awsaccesskeyid)=)[^&\s]+")
+_PASSWORD = re.compile(r"^[^/@\s]*:[^/@\s]*@")
+_SIGNATURE = re.compile(
+    r"(?i)([?&](?:x-(?:amz|goog)-[a-z-]+|sig|signature|(?:access_?|auth_?)?token|awsaccesskeyid|api_?key|passw(?:or)?d"
+    r"|secret)=)[^&;\s'\"]+"
+)
+_ESCAPED = 0x10FF00
+"""Bytes of local names that are no UTF-8 are this plus their value in URIs: characters that nobody uses."""
+_NEEDS_ESCAPE = re.compile("[\udc80-\udcff\U0010ff80-\U0010ffff]")
+_IS_ESCAPE = re.compile("[\U0010ff80-\U0010ffff]+")
 
 
 def scheme_of(uri: str) -> str:
@@ -42,10 +50,16 @@ def normalise(uri: str) -> str:
         raise StorageError(f"uri must be a path or a URI without NUL characters, got {uri!r}")
     scheme = scheme_of(uri)
     if scheme == "file":
-        return f"file://{local_path(uri)}"
+        return f"file://{escape_name(local_path(uri))}"
     rest = uri[uri.index("://") + 3 :]
     if scheme == "s3":
         split_bucket_key(uri)
+    elif _PASSWORD.match(rest):
+        raise StorageError(
+            f"uri must not carry credentials, got {mask_secrets(uri)!r}; give them to the file system by its "
+            f"FSSPEC_{scheme.upper()}_* variables instead",
+            uri=mask_secrets(uri),
+        )
     return f"{scheme}://{rest}"
 
 
@@ -60,7 +74,7 @@ def local_path(uri: str) -> str:
             f"uri must name a local file, got {mask_secrets(uri)!r}; copy it to this machine first",
             uri=mask_secrets(uri),
         )
-    path = _SCHEME.sub("", uri, count=1)
+    path = unescape_name(_SCHEME.sub("", uri, count=1))
     if path.startswith("/"):
         # A path that is absolute and clean already costs nothing here: this runs once per image.
         return path if _is_clean(path) else os.path.abspath(path)  # noqa: PTH100 - Path.resolve would follow links
@@ -109,6 +123,20 @@ def split_bucket_key(uri: str) -> tuple[str, str]:
 def mask_secrets(text: str) -> str:
     """The text with passwords and signatures of the URIs in it replaced by ``***``."""
     return _SIGNATURE.sub(r"\1***", _USER_AND_PASSWORD.sub("***@", text))
+
+
+def escape_name(name: str) -> str:
+    """A local name or path as text that can be stored: bytes that are no UTF-8 become characters that nobody uses."""
+    if name.isascii() or not _NEEDS_ESCAPE.search(name):
+        return name
+    return _NEEDS_ESCAPE.sub(lambda found: "".join(chr(_ESCAPED + byte) for byte in os.fsencode(found[0])), name)
+
+
+def unescape_name(name: str) -> str:
+    """What ``escape_name`` was given, for the operating system."""
+    if name.isascii():
+        return name
+    return _IS_ESCAPE.sub(lambda found: os.fsdecode(bytes(ord(char) - _ESCAPED for char in found[0])), name)
 
 
 def _is_clean(path: str) -> bool:

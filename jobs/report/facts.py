@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference_core.status import Status
+from jobs.bottleneck import Bottleneck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +45,30 @@ class RunFacts:
     num_attempts: int
     """How often the run was started; 1 where it was never interrupted."""
     num_cores: int
+    num_reused: int = 0
+    """Images whose answers earlier runs gave."""
+    num_duplicates: int = 0
+    """Images that took their answer from an equal one of the same shard."""
     golden: str = ""
     """What became of the package's golden images, of each attempt that found something else; "" where unknown."""
+    bottleneck: Bottleneck | None = None
+    """What held the run back; None where no attempt was noted."""
 
     @property
     def is_balanced(self) -> bool:
         """Whether every planned input ended in exactly one of ok, failed and skipped."""
         return self.num_planned == self.num_ok + self.num_failed + self.num_skipped
+
+    @property
+    def taken_over_text(self) -> str:
+        """How many answers were not inferred for their images, "" where all were."""
+        parts = [
+            f"reused {self.num_reused:,} of {self.num_planned:,}" if self.num_reused else "",
+            f"{self.num_duplicates:,} duplicate{'s' * (self.num_duplicates > 1)} inferred once"
+            if self.num_duplicates
+            else "",
+        ]
+        return "; ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ def local_ray(_ray_without_tokens: None) -> Iterator[None]:
     import ray
 
     ray.init(
-        address="local",
+        address="local",  # not whatever cluster runs on this machine
         num_cpus=4,
         include_dashboard=False,
         log_to_driver=False,

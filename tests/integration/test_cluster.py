@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from inference_core.errors import ConfigError, JobError
+from inference_core.errors import ConfigError
 from inference_core.models.package import ModelPackage, load_package
 from jobs.finalize import Outcome
 from jobs.progress import Counter as RowCounter
@@ -204,7 +204,7 @@ def test_a_cluster_of_this_machine_that_nobody_named_is_left_alone(
 def test_a_gpu_that_only_counts_is_no_cuda_device(
     four_nodes: Cluster, model: ModelPackage, folder: Path, tmp_path: Path
 ) -> None:
-    with connected(four_nodes), pytest.raises(JobError, match="device: must be present, got 'cuda' with 0 CUDA"):
+    with connected(four_nodes), pytest.raises(ConfigError, match="device: must be present, got 'cuda' with 0 CUDA"):
         run_on(four_nodes, model, folder, tmp_path / "out", device="cuda")
 
 

@@ -19,7 +19,7 @@ from jobs.runtime import ray_session
 from jobs.settings import read_settings
 from tests.drawn_images import draw_folder, png_bytes
 from tests.integration.commands import command, run_arguments
-from tests.jobs.local_run import plan_job, run_shards
+from tests.jobs.local_run import list_job, plan_job, run_shards
 from tests.sealed_packages import shift_outputs
 from tests.tiny_models import tiny_classifier
 
@@ -95,7 +95,7 @@ def test_a_worker_elsewhere_that_answers_otherwise_ends_the_run(
 ) -> None:
     flags = {"model": sealed.uri, "input": [str(folder)], "output": str(tmp_path / "out")}
     config = read_settings(None, flags=flags, assignments=[f"execution.layout={layout}"])
-    settings = replace(stage_settings(config, sealed, plan_job(config, sealed)), checks_golden=True)
+    settings = replace(stage_settings(config, sealed, plan_job(config, sealed), list_job(config)), checks_golden=True)
     shift_outputs(sealed, by=0.5)  # after the driver looked, and so as if a worker's software were another
     with ray_session(config.execution) as resources:
         pools = choose_pools(resources, config.execution, num_shards=1).pools

@@ -58,7 +58,7 @@ def test_workers_run_the_functions_of_a_package(local_ray: None, images: Path, t
         flags={"model": str(folder), "input": str(images), "output": str(tmp_path / "out")},
         assignments=[f"execution.layout={layout}", "execution.rows_per_shard=4", "trust_package_code=true"],
     )
-    run(config, show=lambda state: LineProgress(Counter(total=state.plan.num_rows, done=0), log_format="json"))
+    run(config, show=lambda state: LineProgress(Counter(total=state.listing.num_rows, done=0), log_format="json"))
     rows = read_rows(tmp_path / "out")
     package = load_package(str(folder), trusts_code=True)
     found = list(Predictor.load(package, device="cpu", num_threads=1).predict_directory(images))

@@ -14,7 +14,7 @@ from jobs.run import run, stage_settings
 from jobs.runtime import ray_session
 from jobs.settings import read_settings
 from tests.drawn_images import draw_folder
-from tests.jobs.local_run import plan_job, read_rows, run_shards
+from tests.jobs.local_run import list_job, plan_job, read_rows, run_shards
 from tests.tiny_models import tiny_classifier, tiny_segmenter
 
 pytestmark = [
@@ -51,7 +51,7 @@ def job(package: ModelPackage, folder: Path, output: Path, **execution: Any) -> 
 
 
 def run_quietly(config: JobConfig) -> None:
-    run(config, show=lambda state: LineProgress(Counter(total=state.plan.num_rows, done=0), log_format="json"))
+    run(config, show=lambda state: LineProgress(Counter(total=state.listing.num_rows, done=0), log_format="json"))
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,8 @@ def explained(
     plan = plan_job(config, package)
     with ray_session(ExecutionConfig()):
         choice = choose_pools({"CPU": cpus, "GPU": gpus}, config.execution, num_shards=9)
-        settings = stage_settings(config, package, plan)
-        dataset = build_pipeline(range(len(plan.shards)), settings, pools=choice.pools)
+        settings = stage_settings(config, package, plan, list_job(config))
+        dataset = build_pipeline(range(len(list_job(config).shards)), settings, pools=choice.pools)
         capsys.readouterr()
         dataset.explain()
     text = capsys.readouterr().out

@@ -22,7 +22,7 @@ from jobs.settings import read_settings
 from jobs.stages import CommitShards, InferShards, PrepareShards
 from tests.detection_packages import coco_classes, fastestdet_package, ultraface_package
 from tests.integration.reference_table import detections_of, measure_boxes
-from tests.jobs.local_run import plan_job, read_rows, run_shards, shard_table, worker_settings
+from tests.jobs.local_run import list_job, plan_job, read_rows, run_shards, shard_table, worker_settings
 
 pytestmark = pytest.mark.assets
 
@@ -87,7 +87,7 @@ def test_rows_and_report_of_a_job_are_those_of_a_predictor_in_both_layouts(tmp_p
     plan = plan_job(split, package)
     settings = worker_settings(split, package, plan)
     prepare, infer, commit = PrepareShards(settings), InferShards(settings), CommitShards(settings)
-    for shard_id in range(len(plan.shards)):
+    for shard_id in range(len(list_job(split).shards)):
         commit(infer(prepare(shard_table([shard_id]))))
 
     rows = read_rows(tmp_path / "split")

@@ -155,15 +155,15 @@ def test_a_run_that_stops_tells_its_cause(model: Path, folder: Path, tmp_path: P
     output = tmp_path / "out"
 
     def take_manifest(pid: int) -> None:
-        if (output / "plan.json").exists():
-            (output / "manifest.parquet").unlink(missing_ok=True)
+        if (output / "listing.json").exists():
+            (output / "manifest" / "part-000000.parquet").unlink(missing_ok=True)
 
     arguments = run_arguments(model, [folder], output, "execution.head_start=false", "execution.num_cpus=1")
     ended = command(*arguments, watch=take_manifest)
     assert ended.code == 1
     last = ended.err.splitlines()[-1]
     assert last.startswith("error: the run stopped: MissingObjectError: ")
-    assert "manifest.parquet" in last
+    assert "part-000000.parquet" in last
 
 
 def test_an_address_that_is_none_ends_with_2(model: Path, folder: Path, tmp_path: Path) -> None:

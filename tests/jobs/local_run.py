@@ -14,30 +14,42 @@ from inference_core.models.package import ModelPackage
 from jobs.columns import SHARD_SCHEMA
 from jobs.commits import CommitLog
 from jobs.config import JobConfig
+from jobs.listing import Listing
 from jobs.plan import Plan, find_plan, make_plan
-from jobs.run import stage_settings
+from jobs.run import open_listing, stage_settings
 from jobs.stages import StageSettings, WholeShards, commit_worker, prepare_worker
 
 TIMES = ("fetch_ms", "prepare_ms", "infer_ms", "finish_ms")
 
 
 def plan_job(config: JobConfig, package: ModelPackage) -> Plan:
-    """The plan of a job, found or made."""
-    return find_plan(config, package) or make_plan(config, package)
+    """The plan of a job, found or made, with its whole listing stored."""
+    plan = find_plan(config, package) or make_plan(config, package)
+    list_job(config)
+    return plan
+
+
+def list_job(config: JobConfig) -> Listing:
+    """The whole listing of a job that is planned."""
+    with open_listing(config) as feed:
+        listing = Listing()
+        while not listing.is_whole:
+            listing = feed.wait(num_known=len(listing.shards), patience_s=60.0)
+    return listing
 
 
 def worker_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> StageSettings:
     """What workers are told, in a process that forgets earlier runs."""
     prepare_worker.cache_clear()
     commit_worker.cache_clear()
-    return stage_settings(config, package, plan)
+    return stage_settings(config, package, plan, list_job(config))
 
 
 def run_shards(
     config: JobConfig, package: ModelPackage, plan: Plan, shard_ids: Iterable[int] | None = None
 ) -> pa.Table:
     """Commit shards, all by default, as an actor of the whole layout does; the receipts."""
-    ids = list(range(len(plan.shards))) if shard_ids is None else list(shard_ids)
+    ids = list(range(len(list_job(config).shards))) if shard_ids is None else list(shard_ids)
     return WholeShards(worker_settings(config, package, plan))(shard_table(ids))
 
 
@@ -46,11 +58,11 @@ def shard_table(shard_ids: Iterable[int]) -> pa.Table:
     return pa.table({"shard_id": list(shard_ids)}, schema=SHARD_SCHEMA)
 
 
-def read_rows(output: str | Path, plan: Plan | None = None) -> list[dict[str, Any]]:
+def read_rows(output: str | Path) -> list[dict[str, Any]]:
     """All rows that the commit log vouches for, by row id, without their times."""
     uri = storage.normalise(str(output))
     log = CommitLog(uri)
-    ids = sorted(log.committed()) if plan is None else list(range(len(plan.shards)))
+    ids = sorted(log.committed())
     tables = []
     for record in log.read_many(ids):
         with storage.open_for_read(storage.join(uri, *record.data.path.split("/"))) as file:

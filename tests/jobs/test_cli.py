@@ -16,7 +16,7 @@ from jobs.finalize import Outcome, finalize
 from jobs.progress import LineProgress
 from jobs.run import find_state
 from tests.jobs.conftest import MakeJob
-from tests.jobs.local_run import plan_job, run_shards
+from tests.jobs.local_run import list_job, plan_job, run_shards
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_resumed_run_says_what_is_left(
     plan = plan_job(config, classifier)
     run_shards(config, classifier, plan, [0])
     console, written = lines_on_console(width=200)
-    state = find_state(config.output, plan, is_new=False)
+    state = find_state(config.output, plan, list_job(config), is_new=False)
     assert isinstance(show_state(state, console=console, log_format=log_format), LineProgress)
     said = written.getvalue() + capsys.readouterr().err
     if log_format == "json":

@@ -9,13 +9,13 @@ from rich.console import Console
 
 from inference_core.choice_lines import describe_choice
 from inference_core.errors import ConfigError, ModelError
-from inference_core.execution_choice import BatchChoice, BatchTrial, ExecutionChoice
 from inference_core.models.package import ModelPackage, load_package
 from jobs import engine_sample
 from jobs.cli import show_state
 from jobs.config import ExecutionConfig
 from jobs.engine_sample import choose_elsewhere, may_be_open, works_here
-from jobs.plan import decisions, make_plan, read_plan
+from jobs.listing import Listing
+from jobs.plan import make_plan, read_plan
 from jobs.run import check_package, find_state, stage_settings
 from jobs.stages import make_runner
 from tests.drawn_images import write
@@ -37,7 +37,7 @@ def spoil(images: Path) -> None:
 def test_without_auto_nothing_is_measured(make_job: MakeJob, classifier: ModelPackage) -> None:
     plan = make_plan(make_job(), classifier)
     assert plan.engine_choice is None
-    assert stage_settings(make_job(), classifier, plan).engine == "default"
+    assert stage_settings(make_job(), classifier, plan, Listing()).engine == "default"
 
 
 def test_auto_is_measured_once_and_kept_in_the_plan(make_job: MakeJob, classifier: ModelPackage, images: Path) -> None:
@@ -49,14 +49,14 @@ def test_auto_is_measured_once_and_kept_in_the_plan(make_job: MakeJob, classifie
     spoil(images)  # a resumed run measures nothing: it would find no image
     found = plan_job(config, classifier)
     assert found.engine_choice == choice
-    settings = stage_settings(config, classifier, found)
+    settings = stage_settings(config, classifier, found, Listing())
     assert (settings.engine, settings.precision) == (choice.engine, choice.precision)
 
 
 def test_a_named_engine_runs_the_shards(make_job: MakeJob, classifier: ModelPackage) -> None:
     config = make_job(execution__engine="openvino")
     plan = plan_job(config, classifier)
-    assert make_runner(stage_settings(config, classifier, plan)).engine_facts.engine == "openvino"
+    assert make_runner(stage_settings(config, classifier, plan, Listing())).engine_facts.engine == "openvino"
     run_shards(config, classifier, plan)
     assert sum(row["status"] == "ok" for row in read_rows(config.output)) == 7
 
@@ -109,7 +109,7 @@ def test_the_command_tells_the_choice(
     make_job: MakeJob, classifier: ModelPackage, capsys: pytest.CaptureFixture[str], engine: str, is_told: bool
 ) -> None:
     config = make_job(execution__engine=engine)
-    state = find_state(config.output, make_plan(config, classifier), is_new=True)
+    state = find_state(config.output, make_plan(config, classifier), Listing(), is_new=True)
     show_state(state, console=Console(stderr=True, width=200), log_format="text")
     assert ("onnxruntime fp32: " in capsys.readouterr().err) is is_told
     show_state(state, console=Console(stderr=True), log_format="json")
@@ -129,9 +129,9 @@ def test_a_batch_size_is_measured_once_and_the_same_for_all_workers(
     spoil(images)  # a resumed run measures nothing: it would find no image
     found = plan_job(config, classifier)
     assert found.batch_choice == choice
-    settings = stage_settings(config, classifier, found)
+    settings = stage_settings(config, classifier, found, Listing())
     assert (settings.batch_size, settings.size_of_shape) == (choice.batch_size, choice.size_of_shape)
-    assert hash(settings) == hash(stage_settings(config, classifier, found))
+    assert hash(settings) == hash(stage_settings(config, classifier, found, Listing()))
     assert make_runner(settings).batch_size == choice.batch_size
 
 
@@ -142,7 +142,7 @@ def test_a_batch_size_that_is_said_is_not_measured(
     config = make_job(execution__batch_size=batch_size)
     plan = make_plan(config, classifier)
     assert plan.batch_choice is None
-    assert make_runner(stage_settings(config, classifier, plan)).batch_size == used
+    assert make_runner(stage_settings(config, classifier, plan, Listing())).batch_size == used
 
 
 def test_rows_of_a_measured_size_are_those_of_the_same_number(make_job: MakeJob, tmp_path: Path, images: Path) -> None:
@@ -158,20 +158,11 @@ def test_rows_of_a_measured_size_are_those_of_the_same_number(make_job: MakeJob,
     assert read_rows(config.output) == read_rows(other.output)
 
 
-def test_runs_of_other_measured_sizes_have_other_names(make_job: MakeJob) -> None:
-    trial = BatchTrial(tile_hw=(8, 8), batch_size=4, tiles_per_s=1.0)
-    choices = [
-        BatchChoice(batch_size=size, size_of_shape=(((8, 8), size),), reason="", table=(trial,)) for size in (4, 8)
-    ]
-    assert decisions(ExecutionChoice()) == {}
-    assert decisions(ExecutionChoice(batch=choices[0])) != decisions(ExecutionChoice(batch=choices[1]))
-
-
 def test_the_command_tells_the_batch_size(
     make_job: MakeJob, classifier: ModelPackage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = make_job(execution__batch_size="auto")
-    state = find_state(config.output, make_plan(config, classifier), is_new=True)
+    state = find_state(config.output, make_plan(config, classifier), Listing(), is_new=True)
     show_state(state, console=Console(stderr=True, width=200), log_format="text")
     told = capsys.readouterr().err
     assert "batch size: batch " in told
@@ -216,7 +207,7 @@ def test_the_guard_decides_what_workers_compute_in(
     run_shards(config, package, plan)
     rows = {row["image_id"]: row["status"] for row in read_rows(config.output)}
     assert rows["white.png"] == ("ok" if used == "fp32" else "infer_error")
-    assert stage_settings(config, package, plan).precision == used
+    assert stage_settings(config, package, plan, Listing()).precision == used
     if plan.engine_choice is not None:
         assert "its outputs hold inf or nan" in plan.engine_choice.warnings[0]
         assert read_plan(config.output) == plan
@@ -277,7 +268,7 @@ def test_cuda_graphs_need_cuda(make_job: MakeJob) -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_workers_compile_where_asked(make_job: MakeJob, fragile: ModelPackage) -> None:
     config = make_job(model=fragile.uri, execution__compile="true")
-    runner = make_runner(stage_settings(config, fragile, make_plan(config, fragile)))
+    runner = make_runner(stage_settings(config, fragile, make_plan(config, fragile), Listing()))
     assert str(runner.engine_facts) == "torch on cpu, fp32, compiled"
 
 

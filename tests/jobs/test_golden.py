@@ -21,6 +21,7 @@ from jobs.cli import show_state
 from jobs.config import identity_of
 from jobs.finalize import finalize
 from jobs.golden import GoldenNote, check_preparing, check_worker, describe_golden, prove_golden
+from jobs.listing import Listing
 from jobs.plan import Plan, find_plan, make_plan, read_plan
 from jobs.run import check_package, find_state, stage_settings
 from jobs.stages import make_runner, prepare_worker
@@ -228,7 +229,7 @@ def test_the_console_says_it_in_a_line(
 ) -> None:
     job = make_sealed_job()
     plan = plan_with(job, sealed)
-    state = replace(find_state(job.output, plan, is_new=True), golden=plan.golden)
+    state = replace(find_state(job.output, plan, Listing(), is_new=True), golden=plan.golden)
     show_state(state, console=Console(stderr=True, soft_wrap=True), log_format=log_format)
     err = capsys.readouterr().err
     line = "3 images, largest difference 0, passed on onnxruntime fp32"
@@ -252,7 +253,7 @@ def test_workers_check_where_the_driver_cannot(
     make_job: MakeJob, classifier: ModelPackage, changes: dict[str, str], expected: bool
 ) -> None:
     plan = make_plan(make_job(), classifier)
-    assert stage_settings(make_job(**changes), classifier, plan).checks_golden is expected
+    assert stage_settings(make_job(**changes), classifier, plan, Listing()).checks_golden is expected
 
 
 def test_a_worker_that_answers_otherwise_stops(make_sealed_job: MakeJob, sealed: ModelPackage) -> None:

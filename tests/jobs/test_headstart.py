@@ -11,7 +11,7 @@ from jobs.commits import CommitLog
 from jobs.config import ExecutionConfig
 from jobs.headstart import can_start_ahead, has_ended, start_ahead
 from tests.jobs.conftest import MakeJob
-from tests.jobs.local_run import plan_job, read_rows, run_shards, worker_settings
+from tests.jobs.local_run import list_job, plan_job, read_rows, run_shards, worker_settings
 
 PATIENCE_S = 60.0
 
@@ -30,8 +30,8 @@ def test_children_commit_what_actors_would(
     config = make_job(execution__rows_per_shard=4)
     plan = plan_job(config, classifier)
     settings = worker_settings(config, classifier, plan)
-    with start_ahead(settings, range(len(plan.shards)), num_processes=num_processes):
-        wait_for_commits(CommitLog(config.output), len(plan.shards))
+    with start_ahead(settings, range(len(list_job(config).shards)), num_processes=num_processes):
+        wait_for_commits(CommitLog(config.output), len(list_job(config).shards))
     other = make_job(output=str(tmp_path / "other"), execution__rows_per_shard=4)
     run_shards(other, classifier, plan_job(other, classifier))
     assert read_rows(config.output) == read_rows(other.output)
@@ -47,7 +47,7 @@ def test_children_that_are_stopped_at_once_leave_whole_shards_or_nothing(
     done = CommitLog(config.output).committed()
     assert len(read_rows(config.output)) == len(done) if done else True
     run_shards(config, classifier, plan)
-    assert [row["row_id"] for row in read_rows(config.output, plan)] == list(range(10))
+    assert [row["row_id"] for row in read_rows(config.output)] == list(range(10))
 
 
 def test_no_children_are_no_work(make_job: MakeJob, classifier: ModelPackage) -> None:

@@ -61,7 +61,7 @@ def test_an_imported_model_is_kept_and_runs(job: JobConfig) -> None:
     assert record == {"schema": 1, "model_digest": model.package.digest, "source": job.model}
     plan = plan_job(job, model.package)
     run_shards(job, model.package, plan)
-    rows = read_rows(output_of(job), plan)
+    rows = read_rows(output_of(job))
     assert sum(row["status"] == "ok" for row in rows) == 7
 
 

@@ -2,11 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from jobs.manifest import MANIFEST_SCHEMA
 from jobs.planning_traces import find_foreign
 
 
@@ -40,8 +37,3 @@ def test_traces_of_a_planning(paths: list[str], tmp_path: Path) -> None:
 )
 def test_files_of_somebody_else(paths: list[str], foreign: str, tmp_path: Path) -> None:
     assert find_foreign(write(tmp_path, *paths)) == foreign
-
-
-def test_a_manifest_is_a_trace(tmp_path: Path) -> None:
-    pq.write_table(pa.Table.from_pylist([], schema=MANIFEST_SCHEMA), tmp_path / "manifest-1.parquet")
-    assert find_foreign(str(tmp_path)) is None

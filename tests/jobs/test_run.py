@@ -11,7 +11,7 @@ from inference_core.models.package import ModelPackage, load_package
 from jobs.config import ExecutionConfig
 from jobs.run import SeenShards, check_package, find_state, root_cause
 from tests.jobs.conftest import MakeJob
-from tests.jobs.local_run import plan_job, run_shards
+from tests.jobs.local_run import list_job, plan_job, run_shards
 from tests.tiny_models import tiny_classifier
 
 
@@ -40,7 +40,7 @@ def test_what_is_left_is_the_plan_minus_the_commits(
     config = make_job(execution__rows_per_shard=4)
     plan = plan_job(config, classifier)
     receipts = run_shards(config, classifier, plan, done)
-    state = find_state(config.output, plan, is_new=False)
+    state = find_state(config.output, plan, list_job(config), is_new=False)
     assert list(state.todo) == [shard_id for shard_id in range(3) if shard_id not in done]
     assert state.rows_done == sum(receipts["num_rows"].to_pylist())
     assert state.plan == plan
@@ -51,7 +51,7 @@ def test_each_shard_is_shown_once_whoever_committed_it(make_job: MakeJob, classi
     config = make_job(execution__rows_per_shard=2)
     plan = plan_job(config, classifier)
     told = Told()
-    seen = SeenShards(config.output, range(len(plan.shards)), told)
+    seen = SeenShards(config.output, range(len(list_job(config).shards)), told)
     assert seen.left() == [0, 1, 2, 3, 4]
     run_shards(config, classifier, plan, [0, 1])
     seen.look()
@@ -69,7 +69,7 @@ def test_each_shard_is_shown_once_whoever_committed_it(make_job: MakeJob, classi
 def test_what_is_left_is_each_shard_once(make_job: MakeJob, classifier: ModelPackage, num_done: int) -> None:
     config = make_job(execution__rows_per_shard=2)
     plan = plan_job(config, classifier)
-    seen = SeenShards(config.output, range(len(plan.shards)), Told())
+    seen = SeenShards(config.output, range(len(list_job(config).shards)), Told())
     run_shards(config, classifier, plan, range(num_done))
     seen.look()
     assert sorted(seen.left()) == list(range(num_done, 5))

@@ -30,19 +30,13 @@ IDS = ("a.png", "sub/b c.png", "bad.png")
 
 def make_sink(output: Path, package: ModelPackage, *, writes_masks: bool = True) -> ShardSink:
     plan = Plan(
-        schema_version=1,
+        schema_version=2,
         run_id="cafe",
         identity={},
         config={},
         model_name="m",
         task=package.spec.task,
         classes=package.spec.classes,
-        num_rows=7,
-        num_bytes=0,
-        num_left_out=0,
-        shard_runs=SHARDS.runs,
-        manifest_file="manifest.parquet",
-        manifest_sha256="",
     )
     write(output / PLAN_FILE, plan.model_dump_json().encode())
     return ShardSink(

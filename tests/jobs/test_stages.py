@@ -73,7 +73,7 @@ def test_every_file_becomes_a_row_and_says_what_a_predictor_says(
     receipts = run_shards(config, classifier, plan)
     assert sum(receipts["num_rows"].to_pylist()) == 10
     assert sum(receipts["num_ok"].to_pylist()) == 7
-    rows = read_rows(config.output, plan)
+    rows = read_rows(config.output)
     predictions = list(Predictor.load(classifier, device="cpu").predict_directory(images))
     assert [row["row_id"] for row in rows] == list(range(10))
     for row, prediction in zip(rows, predictions, strict=True):
@@ -127,7 +127,7 @@ def test_shards_that_are_done_in_any_order_give_the_same_rows(
         config = make_job(output=str(tmp_path / name), execution__rows_per_shard=2)
         plan = plan_job(config, classifier)
         run_shards(config, classifier, plan, order)
-        outputs.append(read_rows(config.output, plan))
+        outputs.append(read_rows(config.output))
     assert outputs[0] == outputs[1]
 
 
@@ -136,7 +136,7 @@ def test_batches_never_cross_shards_and_cover_all(make_job: MakeJob, classifier:
     config = make_job(execution__rows_per_shard=4, execution__batch_size=batch_size)
     plan = plan_job(config, classifier)
     run_shards(config, classifier, plan)
-    assert len(read_rows(config.output, plan)) == 10
+    assert len(read_rows(config.output)) == 10
 
 
 def test_a_changed_model_stops_the_worker(

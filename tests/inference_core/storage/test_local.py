@@ -197,13 +197,32 @@ def test_a_listed_uri_keeps_the_name_of_the_link(tmp_path: Path) -> None:
     assert [info.uri for info in storage.list_objects(str(tmp_path / "link"))] == [f"file://{tmp_path}/link/a"]
 
 
-def test_a_name_that_no_manifest_can_hold_stops_the_listing(tmp_path: Path) -> None:
+ODD_NAMES = [
+    b"bad\xff.jpg",
+    b"\xc3",
+    b"\xff\xfe\xe9",
+    "\U0010ffff".encode(),
+    b"\xed\xb3\xbf",
+    b"fine.jpg",
+    "\u00e9".encode(),
+]
+"""No UTF-8; characters that stand for such bytes in URIs; half a character as three bytes; and two that are plain."""
+
+
+def test_names_that_are_no_utf8_are_listed_in_order_and_read(tmp_path: Path) -> None:
     try:
-        (tmp_path / os.fsdecode(b"bad\xff.jpg")).write_bytes(b"")
+        for name in ODD_NAMES:
+            (tmp_path / os.fsdecode(b"in " + name)).mkdir()
+            (tmp_path / os.fsdecode(b"in " + name) / os.fsdecode(name)).write_bytes(name)
     except OSError:
         pytest.skip("the file system refuses such names")
-    with pytest.raises(StorageError, match=r"file name must be valid UTF-8, got b'bad\\xff.jpg'; rename the file"):
-        listed(tmp_path)
+    found = list(storage.list_objects(str(tmp_path)))
+    assert len({info.path for info in found}) == len(ODD_NAMES)
+    assert [info.path for info in found] == sorted((info.path for info in found), key=str.encode)
+    assert sorted(storage.read_bytes(info.uri) for info in found) == sorted(ODD_NAMES)
+    assert [storage.normalise(info.uri) for info in found] == [info.uri for info in found]
+    with storage.open_for_read(found[-1].uri) as file:
+        assert file.read() in ODD_NAMES
 
 
 def test_listing_is_streamed(tmp_path: Path) -> None:

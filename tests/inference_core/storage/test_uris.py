@@ -37,7 +37,8 @@ names = st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size
         pytest.param("s3://bucket", "s3://bucket", id="bucket"),
         pytest.param("S3A://bucket/a//b/../c/", "s3://bucket/a//b/../c/", id="keys-are-opaque"),
         pytest.param("gs://bucket/x", "gs://bucket/x", id="other-scheme"),
-        pytest.param("http://user:pw@host/x?y=1", "http://user:pw@host/x?y=1", id="http"),
+        pytest.param("http://user@host/x?y=1", "http://user@host/x?y=1", id="http"),
+        pytest.param("abfs://box@account.net/a:b@c", "abfs://box@account.net/a:b@c", id="a-container-is-no-secret"),
     ],
 )
 def test_normalise(uri: str, expected: str) -> None:

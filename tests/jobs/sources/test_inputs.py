@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from inference_core import storage
-from inference_core.errors import ConfigError, StorageError
-from jobs.sources.folder import InputObject, input_prefixes, list_inputs, matches
+from inference_core.errors import ConfigError
+from jobs.sources.image_ref import ImageRef
+from jobs.sources.inputs import Inputs, SourceOptions, input_prefixes, matches
 from tests.drawn_images import write
 from tests.s3_loopback import S3Server
 
@@ -16,13 +17,19 @@ HIDDEN = (".*", "*/.*")
 
 
 def listed(
-    *inputs: str | Path, include: tuple[str, ...] = EVERYTHING, exclude: tuple[str, ...] = HIDDEN, output: str = "/o"
-) -> list[InputObject | None]:
+    *inputs: str | Path,
+    include: tuple[str, ...] = EVERYTHING,
+    exclude: tuple[str, ...] = HIDDEN,
+    output: str = "/o",
+    options: SourceOptions | None = None,
+) -> list[ImageRef | None]:
     uris = [storage.normalise(str(entry)) for entry in inputs]
-    return list(list_inputs(uris, include=include, exclude=exclude, output=storage.normalise(output)))
+    return list(
+        Inputs(uris, include=include, exclude=exclude, output=storage.normalise(output), options=options).list()
+    )
 
 
-def ids(found: list[InputObject | None]) -> list[str]:
+def ids(found: list[ImageRef | None]) -> list[str]:
     return [entry.image_id for entry in found if entry is not None]
 
 
@@ -141,10 +148,20 @@ def test_a_hostile_name_can_be_an_input_of_its_own(tmp_path: Path, name: str) ->
     assert ids(listed(tmp_path / name, exclude=())) == [name]
 
 
-def test_a_name_that_no_manifest_could_hold_is_named(tmp_path: Path) -> None:
-    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg"))).write_bytes(b"")
-    with pytest.raises(StorageError, match=r"must be valid UTF-8, got b'\\xff.jpg'; rename"):
-        listed(tmp_path)
+def test_a_name_that_is_no_utf8_is_an_image_that_is_read(tmp_path: Path) -> None:
+    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg"))).write_bytes(b"content")
+    (found,) = listed(tmp_path)
+    assert found is not None
+    assert found.image_id.encode().endswith(b".jpg")
+    assert storage.read_bytes(found.uri) == b"content"
+
+
+def test_a_signature_is_not_part_of_an_id(tmp_path: Path) -> None:
+    write(tmp_path / "a.jpg?X-Amz-Signature=abc", b"content")
+    (found,) = listed(tmp_path)
+    assert found is not None
+    assert found.image_id == "a.jpg?X-Amz-Signature=***"
+    assert storage.read_bytes(found.uri) == b"content"
 
 
 @pytest.mark.parametrize(

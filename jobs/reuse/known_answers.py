@@ -1,0 +1,86 @@
+"""Answers of earlier runs as a worker takes them over: the row, and the mask beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from io import BytesIO
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inference_core import storage
+from inference_core.errors import StorageError
+from jobs.reuse.answer_index import AnswerIndex
+from jobs.reuse.earlier_runs import EarlierFile
+
+MAX_TABLES = 16
+"""Files of rows that a process holds: images that stood together before mostly do so again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAnswer:
+    """An answer for the bytes at hand."""
+
+    row: dict[str, Any]
+    """By column name, as the earlier run has it."""
+    run_id: str | None
+    """Of the run that inferred it; None where it is this one."""
+    engine: str
+    mask_uri: str
+    """Where its mask is, "" where it has none."""
+
+
+class KnownAnswers:
+    """What is known before anything is inferred.
+
+    Args:
+        folder: of the index; "" where nothing is.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __contains__(self, key: tuple[str, int]) -> bool:
+        """Whether the answer for bytes of this SHA-256 and a page of them is known, its mask too."""
+        answer = self.find(*key)
+        return answer is not None and (not answer.mask_uri or storage.exists(answer.mask_uri))
+
+    def find(self, sha256: str, page: int) -> KnownAnswer | None:
+        """The answer for some bytes, None where there is none or its file is gone."""
+        if not self._folder:
+            return None
+        for file, row in self._index.find(sha256, page):
+            table = read_rows(file)
+            found = table.slice(row, 1).to_pylist()[0] if table is not None and row < len(table) else {}
+            if (found.get("sha256"), found.get("page"), found.get("status")) == (sha256, page, "ok"):
+                return answer_of(found, file)
+        return None
+
+    @cached_property
+    def _index(self) -> AnswerIndex:
+        return AnswerIndex(self._folder)
+
+
+NO_ANSWERS = KnownAnswers("")
+
+
+def answer_of(row: dict[str, Any], file: EarlierFile) -> KnownAnswer:
+    """A row of an earlier run as an answer of this one."""
+    path = row.get("mask_path")
+    return KnownAnswer(
+        row=row,
+        run_id=row.get("reused_from") or file.run_id,
+        engine=file.engine,
+        mask_uri=storage.join(file.output, *path.split("/")) if path else "",
+    )
+
+
+@lru_cache(maxsize=MAX_TABLES)
+def read_rows(file: EarlierFile) -> pa.Table | None:
+    """The rows of a file, None where it is gone or damaged: its images are inferred again."""
+    try:
+        return pq.read_table(BytesIO(storage.read_bytes(storage.join(file.output, *file.path.split("/")))))
+    except (StorageError, pa.ArrowException, OSError):
+        return None
