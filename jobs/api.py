@@ -16,11 +16,11 @@ from rich.console import Console
 
 from jobs.cli import show_state
 from jobs.config import JobConfig
+from jobs.driver import RunState, ShowState
+from jobs.driver import run as run_settings
 from jobs.finalize import Outcome
 from jobs.progress import RunProgress
 from jobs.results import CommittedRows, iterate_results, read_results
-from jobs.run import RunState, ShowState
-from jobs.run import run as run_settings
 from jobs.settings import read_settings
 from jobs.state_of_run import RunStatus, read_status
 

@@ -16,6 +16,7 @@ from inference_core.commands.exit_codes import EXIT_DONE, EXIT_TOO_MANY_ERRORS
 from inference_core.commands.model_facts import MODEL_HELP, TrustOption
 from inference_core.execution_choice import ExecutionChoice
 from jobs.config import JobConfig, dump_settings
+from jobs.driver import RunState, run
 from jobs.finalize import Outcome, finalize
 from jobs.golden import describe_golden
 from jobs.json_notices import json_notices
@@ -25,7 +26,6 @@ from jobs.plan_command import plan_job
 from jobs.progress import Counter, LogFormat, RunProgress, make_progress, write_notice
 from jobs.retry import retry
 from jobs.retry_command import OutputArgument, StatusOption, show_retry
-from jobs.run import RunState, run
 from jobs.settings import folder_uri, read_settings
 from jobs.status_command import show_status
 from jobs.termination import exit_on_sigterm

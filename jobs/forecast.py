@@ -15,6 +15,7 @@ from inference_core.pipeline import num_cuda_devices
 from jobs.bottleneck import Workers
 from jobs.commits import CommitLog
 from jobs.config import JobConfig
+from jobs.driver import check_package
 from jobs.estimate import Estimate, estimate_run
 from jobs.kept_model import FACTS_FLAG, find_kept
 from jobs.levers import find_levers
@@ -22,7 +23,6 @@ from jobs.listing import drop_left_out, read_listing
 from jobs.manifest import expected_shards
 from jobs.plan import check_input_holds_something, check_output_is_free, check_same_run, inputs_of, read_plan
 from jobs.resources import PoolChoice, available_cpus, choose_pools, is_cluster_elsewhere, workers_in
-from jobs.run import check_package
 from jobs.shards import Shards
 from jobs.sources.image_ref import ImageRef
 from jobs.spread_sample import SpreadSample

@@ -13,6 +13,7 @@ from inference_core.validation import build_settings
 from jobs.attempts import note_attempt
 from jobs.commits import CommitLog
 from jobs.config import JobConfig, identity_of
+from jobs.driver import attempt_record, iterate, stage_settings
 from jobs.finalize import Outcome, finalize
 from jobs.kept_model import find_model
 from jobs.lease import hold_lease
@@ -21,7 +22,6 @@ from jobs.plan import Plan, load_plan
 from jobs.progress import RunProgress
 from jobs.resources import choose_pools, workers_in
 from jobs.retry_plan import RetryPlan, read_retries, select_rows, shards_left, store_retry
-from jobs.run import attempt_record, iterate, stage_settings
 from jobs.settings import assign
 
 ShowRetry = Callable[[RetryPlan, int], RunProgress]

@@ -10,10 +10,10 @@ from ray.cluster_utils import Cluster
 
 from inference_core.errors import ConfigError
 from inference_core.models.package import ModelPackage, load_package
+from jobs.driver import run
 from jobs.finalize import Outcome
 from jobs.progress import Counter as RowCounter
 from jobs.progress import LineProgress
-from jobs.run import run
 from jobs.settings import read_settings
 from tests.drawn_images import draw_folder
 from tests.integration.commands import command, commits, run_arguments

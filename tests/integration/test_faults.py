@@ -13,9 +13,9 @@ from inference_core.errors import ConfigError
 from inference_core.models.package import load_package
 from inference_core.runner import Runner
 from jobs.config import ExecutionConfig, JobConfig
+from jobs.driver import run
 from jobs.progress import Counter as ProgressCounter
 from jobs.progress import LineProgress
-from jobs.run import run
 from jobs.runtime import call_on_cluster
 from jobs.settings import read_settings
 from tests.drawn_images import draw_folder

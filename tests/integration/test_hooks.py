@@ -12,8 +12,8 @@ import pytest
 from inference_core import storage
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
+from jobs.driver import run
 from jobs.progress import Counter, LineProgress
-from jobs.run import run
 from jobs.settings import read_settings
 from tests.drawn_images import draw_folder
 from tests.hooked_packages import hook, hooked_classifier

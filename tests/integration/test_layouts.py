@@ -8,9 +8,9 @@ import pytest
 
 from inference_core.models.package import ModelPackage, load_package
 from jobs.config import ExecutionConfig, JobConfig
+from jobs.driver import run, stage_settings
 from jobs.progress import Counter, LineProgress
 from jobs.resources import choose_pools
-from jobs.run import run, stage_settings
 from jobs.runtime import ray_session
 from jobs.settings import read_settings
 from tests.drawn_images import draw_folder

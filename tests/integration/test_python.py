@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from inference_core.errors import ConfigError
-from jobs.api import read_results, read_status, run
+from jobs import read_results, read_status, run
 from jobs.config import JobConfig
 from tests.drawn_images import draw_folder
 from tests.tiny_models import tiny_classifier

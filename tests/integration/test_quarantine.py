@@ -11,9 +11,9 @@ from PIL import Image
 
 from inference_core.models.package import load_package
 from jobs.config import JobConfig
+from jobs.driver import run
 from jobs.progress import Counter as ProgressCounter
 from jobs.progress import LineProgress
-from jobs.run import run
 from jobs.settings import read_settings
 from jobs.suspects import read_suspects
 from tests.drawn_images import draw_folder

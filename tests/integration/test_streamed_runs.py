@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from inference_core.models.package import ModelPackage, load_package
+from jobs import driver as run_module
 from jobs import manifest
-from jobs import run as run_module
 from jobs.config import JobConfig
+from jobs.driver import RunState, run
 from jobs.listing import LISTING_FILE
 from jobs.progress import Counter, LineProgress
-from jobs.run import RunState, run
 from jobs.settings import read_settings
 from tests.drawn_images import draw_folder, png_bytes
 from tests.jobs.local_run import TIMES, plan_job, read_rows, run_shards

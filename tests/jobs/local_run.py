@@ -14,9 +14,9 @@ from inference_core.models.package import ModelPackage
 from jobs.columns import SHARD_SCHEMA
 from jobs.commits import CommitLog
 from jobs.config import JobConfig
+from jobs.driver import open_listing, stage_settings
 from jobs.listing import Listing
 from jobs.plan import Plan, find_plan, make_plan
-from jobs.run import open_listing, stage_settings
 from jobs.stages import StageSettings, WholeShards, commit_worker, prepare_worker
 
 TIMES = ("fetch_ms", "prepare_ms", "infer_ms", "finish_ms")

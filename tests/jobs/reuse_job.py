@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from inference_core.models.package import ModelPackage
 from jobs.config import JobConfig
+from jobs.driver import index_answers, stage_settings
 from jobs.finalize import Outcome, finalize
 from jobs.progress import Counter, LineProgress
-from jobs.run import index_answers, stage_settings
 from jobs.stages import WholeShards, commit_worker, prepare_worker
 from tests.jobs.local_run import list_job, plan_job, shard_table
 

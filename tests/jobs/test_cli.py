@@ -12,9 +12,9 @@ from rich.console import Console
 from inference_core.models.package import ModelPackage
 from jobs.attempts import AttemptRecord, note_attempt
 from jobs.cli import finalize_run, print_settings, read_log_format, report_outcome, show_state
+from jobs.driver import find_state
 from jobs.finalize import Outcome, finalize
 from jobs.progress import LineProgress
-from jobs.run import find_state
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import list_job, plan_job, run_shards
 

@@ -13,10 +13,10 @@ from inference_core.models.package import ModelPackage, load_package
 from jobs import engine_sample
 from jobs.cli import show_state
 from jobs.config import ExecutionConfig
+from jobs.driver import check_package, find_state, stage_settings
 from jobs.engine_sample import choose_elsewhere, may_be_open, works_here
 from jobs.listing import Listing
 from jobs.plan import make_plan, read_plan
-from jobs.run import check_package, find_state, stage_settings
 from jobs.stages import make_runner
 from tests.drawn_images import write
 from tests.failing_modules import fragile_package

@@ -19,11 +19,11 @@ from jobs import golden
 from jobs.attempts import AttemptRecord, note_attempt
 from jobs.cli import show_state
 from jobs.config import identity_of
+from jobs.driver import check_package, find_state, stage_settings
 from jobs.finalize import finalize
 from jobs.golden import GoldenNote, check_preparing, check_worker, describe_golden, prove_golden
 from jobs.listing import Listing
 from jobs.plan import Plan, find_plan, make_plan, read_plan
-from jobs.run import check_package, find_state, stage_settings
 from jobs.stages import make_runner, prepare_worker
 from tests.drawn_images import png_bytes
 from tests.jobs.conftest import MakeJob

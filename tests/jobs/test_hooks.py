@@ -12,7 +12,7 @@ from inference_core.errors import ConfigError, ModelError
 from inference_core.export.rows import RowBuilder
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
-from jobs.run import check_package
+from jobs.driver import check_package
 from jobs.stages import CommitShards, InferShards, PrepareShards, read_package
 from tests.hooked_packages import hook, hooked_classifier, hooked_segmenter
 from tests.jobs.conftest import MakeJob

@@ -9,7 +9,7 @@ from ray.exceptions import RayTaskError
 from inference_core.errors import ConfigError, ModelError
 from inference_core.models.package import ModelPackage, load_package
 from jobs.config import ExecutionConfig
-from jobs.run import SeenShards, check_package, find_state, root_cause
+from jobs.driver import SeenShards, check_package, find_state, root_cause
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import list_job, plan_job, run_shards
 from tests.tiny_models import tiny_classifier
