@@ -39,6 +39,9 @@ from jobs.stages import StageSettings
 from jobs.suspects import note_suspects, read_suspects
 from jobs.watchdog import StalledError, Watchdog
 
+NO_START = "error raised in its creation task"
+"""How Ray says that a worker refused to start: no image is to blame, and quarantine would meet the same."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
@@ -377,7 +380,7 @@ def iterate(receipts: object, *, watchdog: Watchdog | None = None) -> Iterator[p
     except (RayError, ExecutionTimeoutError, SystemException, StalledError) as exc:
         if watchdog is not None and watchdog.error is not None:
             raise watchdog.error from exc
-        is_death = isinstance(exc, RayError) and not isinstance(exc, RayTaskError)
+        is_death = isinstance(exc, RayError) and not isinstance(exc, RayTaskError) and NO_START not in str(exc)
         raise (WorkersDiedError if is_death else JobError)(
             f"the run stopped: {root_cause(exc)}; what is committed stays, and the same command goes on from there"
         ) from exc
