@@ -44,7 +44,8 @@ demo: $(VENV)/demo.stamp
 	@test -f $(DEMO)/run/_SUCCESS && echo "The report is at $(DEMO)/run/report/report.html"
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest
+	.ci/install-browser
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

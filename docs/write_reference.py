@@ -20,6 +20,8 @@ from inference_core import detection_spec, hook_spec, input_spec, output_spec, s
 from inference_core.spec import ModelSpec
 from jobs import config
 from jobs.config import JobConfig
+from serve import config as serve_config
+from serve.config import ServeConfig
 
 DOCS = Path(__file__).resolve().parent
 TABLE = re.compile(r"(<!-- keys: (\w+) (\S*)-->\n).*?(<!-- end -->)", re.DOTALL)
@@ -92,7 +94,11 @@ def main() -> None:
 
 def build_files() -> dict[Path, str]:
     """Generated files by path: the schemas whole, the pages with their tables filled in."""
-    schemas = {"model.schema.json": model_schema(), "job.schema.json": job_schema()}
+    schemas = {
+        "model.schema.json": model_schema(),
+        "job.schema.json": job_schema(),
+        "serve.schema.json": with_meanings(ServeConfig),
+    }
     files = {DOCS / "schema" / name: json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
     for page in sorted(DOCS.glob("*.md")):
         text = page.read_text(encoding="utf-8")
@@ -149,7 +155,7 @@ def key_table(class_name: str, *, prefix: str) -> str:
 
 def settings_class(name: str) -> type[BaseModel]:
     """A settings class by its name."""
-    modules = (spec, input_spec, output_spec, detection_spec, hook_spec, config)
+    modules = (spec, input_spec, output_spec, detection_spec, hook_spec, config, serve_config)
     found: type[BaseModel] = next(vars(module)[name] for module in modules if name in vars(module))
     return found
 

@@ -20,6 +20,27 @@ settings.load_profile("millrace")
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 
 
+MAX_WORKERS = 4
+"""Of ``-n auto``: each holds torch and other engines, some 1.5 GB, and runs of Ray that some tests start."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes ``-n auto`` takes: one for each core that this one may use, also in a container."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, max(1, round(int(quota) / int(period))))
+    except (OSError, ValueError):
+        pass  # no limit, which reads "max", or another kind of system
+    return min(cores, MAX_WORKERS)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In the processes of ``-n``: what waits for Ray and servers begins first, and the short tests fill the rest."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: "integration" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def assets() -> Path:
     """The folder of real photographs and weights beside the repository."""

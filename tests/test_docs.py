@@ -29,7 +29,10 @@ from inference_core.tasks.multilabel import MultiLabelTask
 from inference_core.tasks.segmentation import SegmentationTask
 from jobs import config
 from jobs.config import JobConfig
+from jobs.metrics.names import METRICS
 from jobs.plan import Plan
+from serve import config as serve_config
+from serve.config import ServeConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -66,7 +69,7 @@ def test_every_key_has_a_meaning(reference: ModuleType) -> None:
 
 
 def test_every_settings_class_has_its_table() -> None:
-    nested = {cls.__name__ for top in (ModelSpec, JobConfig) for cls in nested_classes(top)}
+    nested = {cls.__name__ for top in (ModelSpec, JobConfig, ServeConfig) for cls in nested_classes(top)}
     shown_as_short_forms = {"PostprocessSpec", "GrayFilter", "StretchMinmaxFilter", "ClaheFilter", "GammaFilter"}
     assert set(keyed_classes()) == nested - shown_as_short_forms
 
@@ -79,9 +82,22 @@ def keyed_classes() -> list[str]:
 
 def nested_classes(top: type[BaseModel]) -> Iterable[type[BaseModel]]:
     """A settings class and those of its schema."""
-    modules = {ModelSpec: (spec, input_spec, output_spec, detection_spec, hook_spec), JobConfig: (config,)}
+    modules = {
+        ModelSpec: (spec, input_spec, output_spec, detection_spec, hook_spec),
+        JobConfig: (config,),
+        ServeConfig: (serve_config,),
+    }
     names = [top.__name__, *top.model_json_schema().get("$defs", {})]
     return [next(vars(module)[name] for module in modules[top] if name in vars(module)) for name in names]
+
+
+def test_every_metric_is_explained() -> None:
+    table = part_of("operations.md", after="<!-- metrics -->")
+    shown = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) ?\| (.*) \|$", table, re.MULTILINE)
+    assert shown == [
+        (metric.name, metric.kind, ", ".join(f"`{label}`" for label in metric.labels), metric.meaning)
+        for metric in METRICS
+    ]
 
 
 @pytest.mark.parametrize("name", FIRST_OPTION)

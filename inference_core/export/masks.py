@@ -9,47 +9,13 @@ from PIL import Image
 
 from inference_core.provenance import sha256_hex
 from inference_core.records import Uint8Array, check_array
-
-# Okabe and Ito's colour-blind safe colours after black for the background.
-# Source: Okabe & Ito, Color Universal Design, 2008.
-OKABE_ITO = (
-    (0, 0, 0),
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-)
+from inference_core.visualize.palette import class_palette
 
 MAX_PART_BYTES = 240
 """Bytes of one name in a path; file systems take 255, and a temporary name needs some."""
 
 FAST_COMPRESSION = 1
 """zlib level: masks are flat, so a higher level costs time and saves little."""
-
-
-def class_palette(num_classes: int) -> list[int]:
-    """768 palette bytes: black and white for two classes, distinct colours for more."""
-    if num_classes == 2:
-        colors = [(0, 0, 0), (255, 255, 255)]
-    else:
-        colors = list(OKABE_ITO) + [distinct_color(index) for index in range(len(OKABE_ITO), 256)]
-    return [channel for color in colors for channel in color] + [0] * (768 - 3 * len(colors))
-
-
-def distinct_color(index: int) -> tuple[int, int, int]:
-    """The colour of a class id as in the palette of PASCAL VOC: the bits of the id spread over the channels.
-
-    Source: Everingham et al., The PASCAL VOC Challenge, development kit, VOClabelcolormap.
-    """
-    red = green = blue = 0
-    for bit in range(8):
-        red |= ((index >> (3 * bit)) & 1) << (7 - bit)
-        green |= ((index >> (3 * bit + 1)) & 1) << (7 - bit)
-        blue |= ((index >> (3 * bit + 2)) & 1) << (7 - bit)
-    return red & 255, green & 255, blue & 255
 
 
 def encode_mask(mask: Uint8Array, *, num_classes: int) -> bytes:

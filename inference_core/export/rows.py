@@ -61,8 +61,14 @@ def rows_table(rows: Sequence[dict[str, Any]], *, schema: pa.Schema) -> pa.Table
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-def row_of(prediction: Prediction, task: Task, *, row_id: int) -> dict[str, Any]:
-    """One prediction as a row, by column name."""
+def row_of(prediction: Prediction, task: Task | None, *, row_id: int) -> dict[str, Any]:
+    """One prediction as a row, by column name.
+
+    Args:
+        prediction: of one image.
+        task: of the model; None where there is no result.
+        row_id: its place in the list.
+    """
     source, times = prediction.source, prediction.stage_ms
     return {
         "row_id": row_id,
@@ -82,7 +88,7 @@ def row_of(prediction: Prediction, task: Task, *, row_id: int) -> dict[str, Any]
         "frame_index": source.frame_index,
         "time_s": source.time_s,
         "reused_from": None,
-        **(task.to_row(prediction.result) if prediction.result is not None else {}),
+        **(task.to_row(prediction.result) if task is not None and prediction.result is not None else {}),
         "fetch_ms": times.fetch,
         "prepare_ms": times.prepare,
         "infer_ms": times.infer,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference_core.errors import ShapeError, StorageError
-from inference_core.export.masks import MAX_PART_BYTES, class_palette, distinct_color, encode_mask, mask_name
+from inference_core.export.masks import MAX_PART_BYTES, encode_mask, mask_name
 from inference_core.storage import join
 
 IMAGE_IDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -52,19 +52,6 @@ def test_more_classes_have_colours_of_their_own() -> None:
     shown = np.asarray(opened(encode_mask(mask, num_classes=256)).convert("RGB"))[0]
     assert len({tuple(color) for color in shown.tolist()}) == 256
     assert shown[0].tolist() == [0, 0, 0]
-
-
-def test_later_colours_are_those_of_pascal_voc() -> None:
-    # From the VOC development kit's own table: bicycle, boat, person, tv monitor and the border.
-    known = {2: (0, 128, 0), 4: (0, 0, 128), 15: (192, 128, 128), 20: (0, 64, 128), 255: (224, 224, 192)}
-    assert {index: distinct_color(index) for index in known} == known
-
-
-@pytest.mark.parametrize("num_classes", [2, 256])
-def test_a_palette_is_768_bytes(num_classes: int) -> None:
-    palette = class_palette(num_classes)
-    assert len(palette) == 768
-    assert all(0 <= value <= 255 for value in palette)
 
 
 @pytest.mark.parametrize(

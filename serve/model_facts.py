@@ -1,0 +1,56 @@
+"""What is told of a served model: without a path, and without its weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from inference_core.models.package import ModelPackage
+from inference_core.spec import ModelSpec
+from serve.answers import ServedModel
+from serve.model_options import describe_options
+
+VERSION_LENGTH = 12
+"""Hex digits of the digest that name a version."""
+PATH = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://|/|~|\.{1,2}/|[A-Za-z]:\\).*", re.DOTALL)
+"""A text that is a path or a URI."""
+
+
+def describe_model(package: ModelPackage, *, name: str, engine: str) -> ServedModel:
+    """The facts of a model.
+
+    Args:
+        package: as read.
+        name: as requests call it.
+        engine: what runs it, "" while it is not loaded.
+    """
+    spec = package.spec
+    return ServedModel(
+        name=name,
+        digest=package.digest,
+        version=package.digest[:VERSION_LENGTH],
+        task=spec.task,
+        classes=spec.classes,
+        engine=engine,
+        input_hw=spec.input.size_hw,
+        num_channels=spec.input.num_channels,
+        spec=public_spec(spec),
+        is_ready=bool(engine),
+        options=describe_options(spec),
+    )
+
+
+def public_spec(spec: ModelSpec) -> dict[str, Any]:
+    """``model.yaml`` with its defaults; of paths and URIs the last part alone."""
+    facts: dict[str, Any] = spec.model_dump(mode="json", by_alias=True)
+    return {key: without_paths(value) for key, value in facts.items()}
+
+
+def without_paths(value: Any) -> Any:
+    """A value in which every path is its last part."""
+    if isinstance(value, str):
+        return value.rstrip("/\\").replace("\\", "/").rpartition("/")[2] if PATH.match(value) else value
+    if isinstance(value, Mapping):
+        return {key: without_paths(entry) for key, entry in value.items()}
+    return [without_paths(entry) for entry in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,225 @@
+"""One model in one process: options, answers known already, a bounded queue, and the three verbs behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Hashable
+
+from inference_core.models.package import ModelPackage
+from inference_core.provenance import sha256_hex
+from serve.answer_cache import AnswerCache, relabelled
+from serve.answers import Answer, PredictRequest, ServedModel
+from serve.batch_queue import Deadline, late_error
+from serve.config import ServeConfig, ServedModelConfig
+from serve.errors import OverloadedError, ServeError, UnavailableError
+from serve.flights import Flights
+from serve.inference import Inference
+from serve.model_facts import describe_model
+from serve.routes import Job, LocalInferrer, Route, StagedRoute, WholeRoute
+from serve.verbs import Verbs
+
+HASH_ON_LOOP_BYTES = 512 * 1024
+"""Larger images are hashed in a thread: a millisecond of the event loop is everybody's."""
+QUEUE_FACTOR = 4
+"""Images that wait at most, for each that is under way, where nobody says."""
+SMOOTHING = 0.1
+"""Weight of the newest image in the mean time of one."""
+MAX_RETRY_AFTER_S = 30
+HEALTH_TIMEOUT_S = 10.0
+FRESH_S = 5.0
+"""A forward that succeeded so lately proves that the device works."""
+
+
+class ModelServer:
+    """Answers requests for one model; used on one event loop.
+
+    Args:
+        facts: what is told of the model.
+        verbs: its prepare and finish.
+        route: computes answers.
+        capacity: images under way at most.
+        max_queue: images that wait besides.
+        cache: of answers, may be shared with other models.
+        health: raises where the device is known to be broken.
+        was_good_within: whether a forward succeeded in the last so many seconds.
+    """
+
+    def __init__(
+        self,
+        facts: ServedModel,
+        verbs: Verbs,
+        route: Route,
+        *,
+        capacity: int,
+        max_queue: int,
+        cache: AnswerCache,
+        was_good_within: Callable[[float], bool] = lambda seconds: False,
+    ) -> None:
+        self.facts = facts
+        self._verbs = verbs
+        self._route = route
+        self._capacity = capacity
+        self._max_accepted = capacity + max_queue
+        self._cache = cache
+        self._was_good_within = was_good_within
+        self._flights = Flights()
+        self._num_accepted = 0
+        self._mean_s = 0.0
+        self._is_closing = False
+
+    @classmethod
+    def load(
+        cls,
+        package: ModelPackage,
+        model: ServedModelConfig,
+        config: ServeConfig,
+        *,
+        cache: AnswerCache,
+        num_cpus: int | None = None,
+    ) -> ModelServer:
+        """Load a model into this process and warm it up; takes seconds.
+
+        Raises:
+            ConfigError: the device, the engine or an extra cannot be had.
+            ModelError: the model does not load or does not work.
+        """
+        inference = Inference(package, model, num_cpus=num_cpus)
+        verbs = build_verbs(package, model, config)
+        settings = inference.settings
+        wait_s = model.batch_wait_ms / 1000
+        route: Route
+        if settings.is_cuda:
+            threads = max(2, num_cpus or 4)
+            route = StagedRoute(verbs, LocalInferrer(inference, wait_s=wait_s), num_threads=threads)
+        else:
+            route = WholeRoute(verbs, inference, wait_s=wait_s)
+        capacity = settings.batch_size * settings.concurrent_batches
+        return cls(
+            describe_model(package, name=model.name or package.spec.name, engine=str(inference.facts)),
+            verbs,
+            route,
+            capacity=capacity,
+            max_queue=model.max_queue or default_queue(capacity, config),
+            cache=cache,
+            was_good_within=inference.health.was_good_within,
+        )
+
+    @property
+    def num_accepted(self) -> int:
+        """Images that are waiting or under way."""
+        return self._num_accepted
+
+    @property
+    def num_waiting(self) -> int:
+        """Of these, images that are more than can be under way."""
+        return max(0, self._num_accepted - self._capacity)
+
+    async def predict(self, request: PredictRequest) -> Answer:
+        """Answer one image; see Backend."""
+        if self._is_closing:
+            raise closing_error()
+        self._verbs.check(request)
+        key, sha256 = await self._key_of(request)
+        if key is not None and (known := self._cache.get(key)) is not None:
+            return relabelled(known, request)
+        flight = self._flights.join_or_begin(
+            key, lambda deadline: self._begin(Job(request=request, sha256=sha256), deadline), at_s=request.deadline_s
+        )
+        answer = await flight.wait(timeout_s=seconds_until(request.deadline_s))
+        source = answer.prediction.source
+        is_own = (source.image_id, source.uri) == (request.image_id, request.uri)
+        return answer if is_own else relabelled(answer, request)
+
+    async def check_health(self) -> None:
+        """Run a blank image, unless a forward succeeded just now.
+
+        Raises:
+            ServeError: the model does not work.
+            TimeoutError: it takes too long.
+        """
+        if not self._was_good_within(FRESH_S):
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                await self._route.probe()
+
+    async def close(self, *, timeout_s: float = 0.0) -> None:
+        """Take nothing new, finish what was accepted for so long, then end the threads."""
+        self._is_closing = True
+        until_s = time.monotonic() + timeout_s
+        while self._num_accepted and time.monotonic() < until_s:
+            await asyncio.sleep(0.01)
+        await asyncio.get_running_loop().run_in_executor(None, self._route.close)
+
+    def _begin(self, job: Job, deadline: Deadline) -> asyncio.Future[Answer]:
+        """Accept a request that nobody has under way."""
+        if deadline.is_over:
+            raise late_error()
+        if self._num_accepted >= self._max_accepted:
+            raise self._overloaded()
+        future = self._route.begin(job, deadline=deadline)
+        self._num_accepted += 1
+        key = self._key(job.request, job.sha256) if job.sha256 else None
+        future.add_done_callback(lambda done: self._note_end(done, key))
+        return future
+
+    def _note_end(self, done: asyncio.Future[Answer], key: Hashable | None) -> None:
+        self._num_accepted -= 1
+        if done.cancelled() or done.exception() is not None:
+            return
+        answer = done.result()
+        if key is not None:
+            self._cache.put(key, answer)
+        times = answer.prediction.stage_ms
+        own_s = (times.prepare + times.infer + times.finish) / 1000
+        self._mean_s += SMOOTHING * (own_s - self._mean_s) if self._mean_s else own_s
+
+    def _overloaded(self) -> ServeError:
+        """What a request is told that finds the queue full: when its turn might come."""
+        wait_s = self._num_accepted * self._mean_s / max(1, self._capacity)
+        return OverloadedError(
+            f"model {self.facts.name} must have room in its queue, but {self._num_accepted} images wait or are under "
+            "way; try again later",
+            retry_after_s=max(1, min(MAX_RETRY_AFTER_S, math.ceil(wait_s))),
+        )
+
+    async def _key_of(self, request: PredictRequest) -> tuple[Hashable | None, str]:
+        """What decides the answer, and the digest of the bytes; nothing for tiles, which are not kept."""
+        if not isinstance(request.image, bytes):
+            return None, ""
+        if len(request.image) <= HASH_ON_LOOP_BYTES:
+            sha256 = sha256_hex(request.image)
+        else:
+            sha256 = await asyncio.get_running_loop().run_in_executor(None, sha256_hex, request.image)
+        return self._key(request, sha256), sha256
+
+    def _key(self, request: PredictRequest, sha256: str) -> Hashable:
+        """What decides an answer; the mask is in it in any case."""
+        options = request.options
+        name, digest = self.facts.name, self.facts.digest
+        return sha256, name, digest, options.top_k, options.threshold, options.with_probabilities
+
+
+def build_verbs(package: ModelPackage, model: ServedModelConfig, config: ServeConfig) -> Verbs:
+    """Prepare and finish of a model under the limits of a service."""
+    return Verbs(
+        package,
+        name=model.name or package.spec.name,
+        max_image_bytes=config.limits.max_image_bytes,
+        max_pixels=config.limits.max_pixels,
+    )
+
+
+def default_queue(capacity: int, config: ServeConfig) -> int:
+    """How many may wait where nobody says: one call with as many images as may be is never too much."""
+    return max(QUEUE_FACTOR * capacity, config.limits.max_images)
+
+
+def seconds_until(at_s: float | None) -> float | None:
+    """Seconds until a time on the clock of ``time.time``."""
+    return None if at_s is None else at_s - time.time()
+
+
+def closing_error() -> UnavailableError:
+    """What requests are told that come while a process finishes those before."""
+    return UnavailableError("the service must be running, but it stops; try again in a moment", retry_after_s=1)

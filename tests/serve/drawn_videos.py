@@ -1,0 +1,31 @@
+"""Small videos without loss: each pixel comes back as it was drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+FRAMES_PER_S = 10
+
+
+def frame_pixels(index: int, *, image_hw: tuple[int, int] = (24, 32)) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB of one frame: noise of its own with a colour on top."""
+    random = np.random.default_rng(index)
+    pixels = random.integers(0, 60, (*image_hw, 3), dtype=np.uint8)
+    pixels[..., index % 3] += np.uint8(120 + index)
+    return pixels
+
+
+def draw_video(path: Path, count: int) -> Path:
+    """Write ``count`` frames, FRAMES_PER_S for each second."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("ffv1", rate=FRAMES_PER_S)
+        stream.height, stream.width = frame_pixels(0).shape[:2]
+        stream.pix_fmt = "bgr0"
+        for index in range(count):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame_pixels(index), format="rgb24")))
+        container.mux(stream.encode())
+    return path
