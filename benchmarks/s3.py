@@ -10,28 +10,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from s3_process import s3_process
 
 from inference_core import storage
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 BUCKET = "s3://millrace-bench"
 CEILING_IMAGES = 500
 
@@ -44,44 +39,6 @@ class RunFigures:
     wall_s: float
     counts: dict[str, int]
     """Requests by what they are for; empty on disk."""
-
-
-def serve(pipe: Connection) -> None:
-    """Run the server in this process: tell its endpoint, then fill it and count for whoever asks."""
-    from tests.s3_loopback import s3_server
-
-    with s3_server() as server:
-        server.make_bucket(BUCKET.removeprefix("s3://"))
-        pipe.send(server.endpoint)
-        while (question := pipe.recv()) is not None:
-            if question == "count":
-                pipe.send([(request.method, request.path, request.query) for request in server.requests()])
-                server.forget()
-            else:
-                name, data = question
-                server.fill(BUCKET, [name], data)
-                pipe.send(None)
-
-
-@contextmanager
-def separate_server() -> Iterator[Connection]:
-    """The server in a process of its own, which this process and its children use."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
-    process.start()
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-    os.environ.update({"AWS_ENDPOINT_URL": ours.recv(), "AWS_EC2_METADATA_DISABLED": "true", **keys})
-    try:
-        yield ours
-    finally:
-        ours.send(None)
-        process.join()
-
-
-def ask(pipe: Connection, question: object) -> Any:
-    """The server's answer."""
-    pipe.send(question)
-    return pipe.recv()
 
 
 def run_job(model: str, images: str, output: str, settings: list[str]) -> dict[str, Any]:
@@ -154,16 +111,16 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="millrace-bench-"))
     try:
         (folder / "in").mkdir()
-        with separate_server() as pipe:
+        with s3_process(BUCKET) as server:
             for index, path in enumerate(islice(cycle(files), options.count)):
                 name = f"{index:07d}{path.suffix}"
                 (folder / "in" / name).symlink_to(path.resolve())
-                ask(pipe, (f"in/{name}", path.read_bytes()))
+                server.fill(f"in/{name}", path.read_bytes())
             disk = figures(run_job(options.model, str(folder / "in"), str(folder / "out"), options.settings), {})
             ceiling = server_ceiling()
-            ask(pipe, "count")
+            server.take_requests()
             end = run_job(options.model, f"{BUCKET}/in", f"{BUCKET}/out", options.settings)
-            counts = Counter(kind_of(*request) for request in ask(pipe, "count"))
+            counts = Counter(kind_of(*request) for request in server.take_requests())
         print_result(disk, figures(end, dict(counts)), count=options.count, ceiling=ceiling)
     finally:
         shutil.rmtree(folder)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from pydantic import Field
 
 from inference_core import storage
+from inference_core.errors import StorageError
 from inference_core.validation import Frozen
+from jobs.peak_memory import process_peak_bytes
 
 ATTEMPTS = "_attempts"
+ATTEMPT_NAME = re.compile(r"\d+\.json")
+END_NAME = re.compile(r"\d+-end\.json")
 
 
 class AttemptRecord(Frozen):
@@ -36,6 +43,15 @@ class AttemptRecord(Frozen):
     """What can be changed where a stage holds the run back, by stage."""
 
 
+class AttemptEnd(Frozen):
+    """``_attempts/0001-end.json``: of a command that was not killed."""
+
+    ended_s: float
+    """Seconds since 1970."""
+    driver_peak_bytes: int | None
+    """Most resident memory of the command; None where the system does not tell."""
+
+
 def note_attempt(output: str, record: AttemptRecord) -> None:
     """Add a record under the next free number."""
     number = len(read_attempts(output)) + 1
@@ -45,9 +61,44 @@ def note_attempt(output: str, record: AttemptRecord) -> None:
 
 def read_attempts(output: str) -> list[AttemptRecord]:
     """All records, first to last."""
-    folder = storage.join(output, ATTEMPTS)
-    uris = [found.uri for found in storage.list_objects(folder, recursive=False)]
+    uris = attempt_uris(output, ATTEMPT_NAME)
     return [AttemptRecord.model_validate(json.loads(storage.read_bytes(uri))) for uri in uris]
+
+
+@contextmanager
+def noted_end(output: str, *, started_s: float) -> Iterator[None]:
+    """Keep how an attempt ended, whatever ends it but a kill.
+
+    Args:
+        output: the run's folder or prefix.
+        started_s: of the attempt; nothing is kept of a command that noted none.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(StorageError):  # what ended the attempt is told, not this
+            note_end(output, started_s=started_s)
+        raise
+    note_end(output, started_s=started_s)
+
+
+def note_end(output: str, *, started_s: float) -> None:
+    """Keep that the attempt that began then ends now."""
+    for uri, attempt in zip(attempt_uris(output, ATTEMPT_NAME), read_attempts(output), strict=True):
+        if attempt.started_s == started_s:
+            end = AttemptEnd(ended_s=time.time(), driver_peak_bytes=process_peak_bytes())
+            storage.create(f"{uri.removesuffix('.json')}-end.json", end.model_dump_json().encode())
+
+
+def read_ends(output: str) -> list[AttemptEnd]:
+    """What is known of the ends of attempts."""
+    return [AttemptEnd.model_validate_json(storage.read_bytes(uri)) for uri in attempt_uris(output, END_NAME)]
+
+
+def attempt_uris(output: str, name: re.Pattern[str]) -> list[str]:
+    """The files of attempts whose names match, sorted."""
+    found = storage.list_objects(storage.join(output, ATTEMPTS), recursive=False)
+    return [entry.uri for entry in found if name.fullmatch(entry.path)]
 
 
 def attempt_uri(output: str, number: int) -> str:

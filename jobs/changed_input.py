@@ -6,19 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import pyarrow.parquet as pq
-
 from inference_core import storage
 from inference_core.errors import JobError
 from inference_core.validation import build_settings
 from jobs.config import JobConfig
-from jobs.listing import LISTING_FILE, Listing, check_parts, read_listing
-from jobs.manifest import part_name, read_refs
+from jobs.listing import LISTING_FILE, Listing, check_parts, read_listing, read_stored
 from jobs.plan import inputs_of, load_plan
 from jobs.sources.image_ref import ImageRef
 from jobs.sources.inputs import Inputs
-
-ROWS_AT_A_TIME = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +55,6 @@ def compare_input(output: str) -> Iterator[Change]:
         yield from merge_listings(read_stored(uri, listing), now, inputs=inputs)
     else:
         yield from match_listings(uri, listing, now)
-
-
-def read_stored(output: str, listing: Listing) -> Iterator[ImageRef]:
-    """The stored listing, some thousand rows at a time."""
-    for number in range(len(listing.first_shards)):
-        with storage.open_for_read(storage.join(output, part_name(number))) as file:
-            for batch in pq.ParquetFile(file).iter_batches(batch_size=ROWS_AT_A_TIME):
-                yield from read_refs(batch)
 
 
 def merge_listings(before: Iterator[ImageRef], now: Iterator[ImageRef], *, inputs: Inputs) -> Iterator[Change]:

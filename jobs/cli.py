@@ -1,8 +1,7 @@
-"""The job subcommands of ``millrace``: run, finalize."""
+"""The job subcommands of ``millrace`` that do work: run, finalize, retry; and the registry of all."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -19,7 +18,8 @@ from jobs.config import JobConfig, dump_settings
 from jobs.driver import RunState, run
 from jobs.finalize import Outcome, finalize
 from jobs.golden import describe_golden
-from jobs.json_notices import json_notices
+from jobs.json_events import event_line, write_event
+from jobs.json_stderr import json_stderr
 from jobs.places import blamed_on
 from jobs.plan import load_plan
 from jobs.plan_command import plan_job
@@ -45,6 +45,10 @@ ReuseOption = Annotated[
     typer.Option("--reuse", help="Output of an earlier run whose answers for the same bytes count; may be repeated."),
 ]
 LogFormatOption = Annotated[str, typer.Option("--log-format", help="text or json.")]
+MetricsPortOption = Annotated[
+    int | None,
+    typer.Option("--metrics-port", help="Serve Prometheus metrics at this port while the run works; 0 for a free one."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -64,23 +68,25 @@ def run_job(
     reuse: ReuseOption = None,
     assignments: SetOption = None,
     log_format: LogFormatOption = "text",
+    metrics_port: MetricsPortOption = None,
     trust_package_code: TrustOption = False,
 ) -> None:
     """Predict every image of a folder or prefix. The same command again goes on where the last one stopped."""
     exit_on_sigterm()
     flags: dict[str, Any] = {"model": model, "input": input_uris or None, "output": output, "reuse": reuse or None}
     flags["trust_package_code"] = trust_package_code or None  # the file's, where the flag is not given
-    settings = read_settings(config, flags=flags, assignments=assignments or [])
-    chosen = read_log_format(log_format)
-    console = Console(stderr=True, soft_wrap=True)
-    print_settings(settings, console=console, log_format=chosen)
-    with json_notices(is_on=chosen == "json"):
+    chosen, console = read_log_format(log_format), Console(stderr=True, soft_wrap=True)
+    with json_stderr(is_on=chosen == "json"):
+        settings = read_settings(
+            config, flags=flags, assignments=[*metrics_assignment(metrics_port), *(assignments or [])]
+        )
+        print_settings(settings, console=console, log_format=chosen)
         outcome = run(
             settings,
             show=lambda state: show_state(state, console=console, log_format=chosen),
             notice=lambda message: write_notice(message, log_format=chosen),
         )
-    report_outcome(outcome, max_error_frac=settings.max_error_frac, log_format=chosen)
+        report_outcome(outcome, max_error_frac=settings.max_error_frac, log_format=chosen)
 
 
 def finalize_run(
@@ -88,11 +94,13 @@ def finalize_run(
     log_format: LogFormatOption = "text",
 ) -> None:
     """Write the report of a run again."""
-    uri = folder_uri(output, key="output")
-    with blamed_on("output"):
-        plan = load_plan(uri)
-    outcome = finalize(uri, plan)
-    report_outcome(outcome, max_error_frac=float(plan.config["max_error_frac"]), log_format=read_log_format(log_format))
+    chosen = read_log_format(log_format)
+    with json_stderr(is_on=chosen == "json"):
+        uri = folder_uri(output, key="output")
+        with blamed_on("output"):
+            plan = load_plan(uri)
+        outcome = finalize(uri, plan)
+        report_outcome(outcome, max_error_frac=float(plan.config["max_error_frac"]), log_format=chosen)
 
 
 def retry_rows(
@@ -100,18 +108,25 @@ def retry_rows(
     statuses: StatusOption,
     assignments: SetOption = None,
     log_format: LogFormatOption = "text",
+    metrics_port: MetricsPortOption = None,
 ) -> None:
     """Do rows of a finished run again that have one of some statuses, and replace them."""
     exit_on_sigterm()
     chosen, console = read_log_format(log_format), Console(stderr=True, soft_wrap=True)
-    outcome = retry(
-        folder_uri(output, key="output"),
-        statuses=[name.strip() for name in statuses.split(",") if name.strip()],
-        assignments=assignments or [],
-        show=lambda plan, num_left: show_retry(plan, num_left, console=console, log_format=chosen),
-        notice=lambda message: write_notice(message, log_format=chosen),
-    )
-    report_outcome(outcome, max_error_frac=float(outcome.plan.config["max_error_frac"]), log_format=chosen)
+    with json_stderr(is_on=chosen == "json"):
+        outcome = retry(
+            folder_uri(output, key="output"),
+            statuses=[name.strip() for name in statuses.split(",") if name.strip()],
+            assignments=[*metrics_assignment(metrics_port), *(assignments or [])],
+            show=lambda plan, num_left: show_retry(plan, num_left, console=console, log_format=chosen),
+            notice=lambda message: write_notice(message, log_format=chosen),
+        )
+        report_outcome(outcome, max_error_frac=float(outcome.plan.config["max_error_frac"]), log_format=chosen)
+
+
+def metrics_assignment(port: int | None) -> list[str]:
+    """The flag as an assignment; none where it is not given."""
+    return [] if port is None else [f"execution.metrics_port={port}"]
 
 
 def read_log_format(text: str) -> LogFormat:
@@ -125,7 +140,7 @@ def print_settings(settings: JobConfig, *, console: Console, log_format: LogForm
     """The resolved settings, once."""
     dumped = dump_settings(settings)
     if log_format == "json":
-        sys.stderr.write(json.dumps({"event": "settings", **dumped}) + "\n")
+        write_event("settings", dumped)
         return
     console.print(
         f"settings\n{yaml.safe_dump(dumped, sort_keys=False, default_flow_style=None, width=1_000).rstrip()}",
@@ -138,7 +153,6 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
     """Say what is planned and what is left; give the progress."""
     plan, listing = state.plan, state.listing
     facts = {
-        "event": "plan" if state.is_new else "resume",
         "run_id": plan.run_id,
         "images": listing.num_rows,
         "bytes": listing.num_bytes,
@@ -152,7 +166,7 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
         **({"imported": state.imported.record()} if state.imported else {}),
     }
     if log_format == "json":
-        sys.stderr.write(json.dumps(facts) + "\n")
+        write_event("plan" if state.is_new else "resume", facts)
     else:
         verb = "planned" if state.is_new else f"resuming, {state.rows_done:,} images done:"
         console.print(
@@ -168,7 +182,7 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
             *(state.imported.assumption_lines() if state.imported else ()),
         ):
             console.print(line, highlight=False, markup=False)
-    counter = Counter(total=listing.num_rows, done=state.rows_done)
+    counter = Counter(total=listing.num_rows, done=state.rows_done, is_whole=listing.is_whole)
     return make_progress(counter, log_format=log_format, console=console)
 
 
@@ -178,11 +192,12 @@ def report_outcome(outcome: Outcome, *, max_error_frac: float, log_format: LogFo
     is_over = outcome.failed_frac > max_error_frac
     code = EXIT_TOO_MANY_ERRORS if is_over else EXIT_DONE
     if log_format == "json":
-        state = {"event": "done", "exit_code": code, "planned": facts.num_planned, "ok": facts.num_ok}
+        state: dict[str, Any] = {"exit_code": code, "planned": facts.num_planned, "ok": facts.num_ok}
         state |= {"reused": facts.num_reused, "duplicates": facts.num_duplicates}
         state |= {"failed": facts.num_failed, "wall_s": round(facts.wall_s, 3), "report": outcome.report_uri}
         state |= {"bottleneck": asdict(facts.bottleneck)} if facts.bottleneck else {}
-        sys.stdout.write(json.dumps(state) + "\n")
+        state |= {"peaks": asdict(facts.peaks)}
+        sys.stdout.write(event_line("done", state) + "\n")
     else:
         print_outcome(outcome)
         if is_over:
@@ -206,6 +221,7 @@ def print_outcome(outcome: Outcome) -> None:
         ("rate", f"{facts.images_per_s:,.1f} images/s, {facts.wall_s:,.1f} s of work in {facts.num_attempts} attempts"),
         ("engine", facts.engine),
         ("layout", facts.layout_reason),
+        *([("memory", facts.peaks.text)] if facts.peaks.text else []),
         *([("bottleneck", facts.bottleneck.sentence), ("advice", facts.bottleneck.advice)] if facts.bottleneck else []),
         ("report", f"{outcome.report_uri}/report.html"),
     ]

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 
 from inference_core.records import Placement, Prepared, PreparedItem, RawItem, SourceFacts, StageMs
 from inference_core.status import Status
+from jobs.worker_facts import WorkerFacts, read_facts, write_facts
 
 ITEM_SCHEMA = pa.schema(
     [
@@ -34,9 +35,11 @@ PACKED_SCHEMA = pa.schema(
         pa.field("row_id", pa.large_list(ITEM_SCHEMA.field("row_id")), nullable=False),
         pa.field("meta", pa.large_list(ITEM_SCHEMA.field("meta")), nullable=False),
         pa.field("payload", pa.large_list(ITEM_SCHEMA.field("payload")), nullable=False),
+        pa.field("workers", pa.string(), nullable=False),
     ]
 )
-"""Items of whole shards, one row for each shard: however Ray forms batches of rows, it never cuts a shard."""
+"""Items of whole shards, one row for each shard: however Ray forms batches of rows, it never cuts a shard. ``workers``
+is what those who worked on it tell of themselves, as JSON."""
 SHARD_SCHEMA = pa.schema([pa.field("shard_id", pa.int64(), nullable=False)])
 RECEIPT_SCHEMA = pa.schema(
     [
@@ -160,8 +163,13 @@ def item_table(keys: Sequence[Keys], encoded: Sequence[tuple[str, bytes]]) -> pa
     return pa.table(columns, schema=ITEM_SCHEMA)
 
 
-def pack_shards(items: pa.Table) -> pa.Table:
-    """Items, those of a shard next to each other, as a table of PACKED_SCHEMA. Payloads are not copied."""
+def pack_shards(items: pa.Table, *, workers: Sequence[Sequence[WorkerFacts]] | None = None) -> pa.Table:
+    """Items, those of a shard next to each other, as a table of PACKED_SCHEMA. Payloads are not copied.
+
+    Args:
+        items: of ITEM_SCHEMA.
+        workers: who worked on each shard so far; None where nobody tells.
+    """
     shard_ids = items["shard_id"].to_numpy()
     starts = np.flatnonzero(np.diff(shard_ids, prepend=-1))  # (shards,)
     offsets = pa.array([*starts.tolist(), items.num_rows], pa.int64())
@@ -169,7 +177,8 @@ def pack_shards(items: pa.Table) -> pa.Table:
         name: pa.LargeListArray.from_arrays(offsets, items[name].combine_chunks(), type=PACKED_SCHEMA.field(name).type)
         for name in ("row_id", "meta", "payload")
     }
-    return pa.table({"shard_id": pa.array(shard_ids[starts]), **nested}, schema=PACKED_SCHEMA)
+    told = pa.array([write_facts(facts) for facts in workers or [()] * len(starts)], pa.string())
+    return pa.table({"shard_id": pa.array(shard_ids[starts]), **nested, "workers": told}, schema=PACKED_SCHEMA)
 
 
 def unpack_shards(packed: pa.Table) -> pa.Table:
@@ -177,6 +186,11 @@ def unpack_shards(packed: pa.Table) -> pa.Table:
     counts = pc.list_value_length(packed["row_id"]).to_numpy()
     flat = {name: pc.list_flatten(packed[name]) for name in ("row_id", "meta", "payload")}
     return pa.table({"shard_id": np.repeat(packed["shard_id"].to_numpy(), counts), **flat}, schema=ITEM_SCHEMA)
+
+
+def workers_of(packed: pa.Table) -> list[tuple[WorkerFacts, ...]]:
+    """Who worked on each shard of ``pack_shards``."""
+    return [read_facts(text) for text in packed["workers"].to_pylist()]
 
 
 def keys_of(table: pa.Table) -> list[Keys]:

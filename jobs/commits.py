@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from inference_core import storage
-from inference_core.errors import JobError, MissingObjectError
+from inference_core.errors import JobError
+from inference_core.export.committed_rows import (
+    COMMITS,
+    damaged_record,
+    list_records,
+    newest_generations,
+    read_outcome,
+    record_uri,
+)
 from inference_core.stats.summary import Summary
 from inference_core.validation import Frozen
 from jobs.report.facts import ErrorRow
+from jobs.worker_facts import WorkerFacts
 
-COMMITS = "_commits"
 RECORD_SCHEMA = 1
-RECORD_NAME = re.compile(r"(\d+)(?:\.retry-(\d+))?\.json")
 
 
 class DataFile(Frozen):
@@ -55,6 +61,8 @@ class CommitRecord(Frozen):
     """Seconds since 1970 when the attempt began."""
     wall_s: float
     """How long it took."""
+    workers: tuple[WorkerFacts, ...] = ()
+    """What the processes that worked on it tell of themselves."""
 
 
 class CommitLog:
@@ -66,15 +74,12 @@ class CommitLog:
     """
 
     def __init__(self, output: str, *, generation: int = 0) -> None:
-        self._folder = storage.join(output, COMMITS)
+        self._output = output
         self._generation = generation
 
     def uri_of(self, shard_id: int) -> str:
         """Where a shard's record of this generation is or will be."""
-        return self._uri(shard_id, self._generation)
-
-    def _uri(self, shard_id: int, generation: int) -> str:
-        return storage.join(self._folder, f"{shard_id:06d}{f'.retry-{generation:04d}' if generation else ''}.json")
+        return record_uri(self._output, shard_id, self._generation)
 
     def is_committed(self, shard_id: int) -> bool:
         """Whether the shard is done."""
@@ -82,14 +87,7 @@ class CommitLog:
 
     def committed(self) -> set[int]:
         """The shards that are done in this generation: one listing."""
-        return {shard_id for shard_id, generation in self._names() if generation == self._generation}
-
-    def _names(self) -> Iterator[tuple[int, int]]:
-        """Shard and generation of each record."""
-        for found in storage.list_objects(self._folder, recursive=False):
-            name = RECORD_NAME.fullmatch(found.path)
-            if name is not None:
-                yield int(name[1]), int(name[2] or 0)
+        return {shard_id for shard_id, generation in list_records(self._output) if generation == self._generation}
 
     def create(self, record: CommitRecord) -> bool:
         """Commit a shard. Exactly one of several attempts gets True."""
@@ -103,6 +101,14 @@ class CommitLog:
         """
         return next(self._read([(shard_id, self.uri_of(shard_id))]))
 
+    def read_own(self, shard_ids: Sequence[int]) -> Iterator[CommitRecord]:
+        """The records of this generation of shards that are known to have one, in the order asked, read concurrently.
+
+        Raises:
+            JobError: one is missing or damaged.
+        """
+        return self._read([(shard_id, self.uri_of(shard_id)) for shard_id in shard_ids])
+
     def read_many(self, shard_ids: Sequence[int]) -> Iterator[CommitRecord]:
         """The record that counts of each shard, the newest one, in the order asked, read concurrently.
 
@@ -111,19 +117,15 @@ class CommitLog:
 
         Cost: a listing.
         """
-        newest: dict[int, int] = {}
-        for shard_id, generation in self._names() if shard_ids else ():
-            newest[shard_id] = max(generation, newest.get(shard_id, 0))
-        return self._read([(shard_id, self._uri(shard_id, newest.get(shard_id, 0))) for shard_id in shard_ids])
+        newest = newest_generations(self._output) if shard_ids else {}
+        return self._read(
+            [(shard_id, record_uri(self._output, shard_id, newest.get(shard_id, 0))) for shard_id in shard_ids]
+        )
 
     def _read(self, wanted: Sequence[tuple[int, str]]) -> Iterator[CommitRecord]:
         outcomes = storage.read_many(uri for _, uri in wanted)
         for (shard_id, uri), outcome in zip(wanted, outcomes, strict=True):
-            if isinstance(outcome, MissingObjectError):
-                raise JobError(f"{uri} must exist, got nothing there; run the same command again to fill the gap")
-            if isinstance(outcome, Exception):
-                raise outcome
-            yield parse_record(outcome, uri=uri, shard_id=shard_id)
+            yield parse_record(read_outcome(outcome, uri=uri), uri=uri, shard_id=shard_id)
 
 
 def parse_record(data: bytes, *, uri: str, shard_id: int) -> CommitRecord:
@@ -138,10 +140,7 @@ def parse_record(data: bytes, *, uri: str, shard_id: int) -> CommitRecord:
             raise ValueError(f"it is of shard {record.shard_id}")
         return record
     except ValueError as exc:
-        raise JobError(
-            f"{uri} must be a commit record, got {len(data)} bytes that are none ({str(exc).splitlines()[0]}); "
-            "delete it and run the same command again: its shard is done anew"
-        ) from exc
+        raise damaged_record(data, uri=uri, reason=str(exc).splitlines()[0]) from exc
 
 
 def write_summary(summary: Summary) -> dict[str, Any]:

@@ -90,6 +90,9 @@ class ExecutionConfig(Frozen):
     batch_size: PositiveInt | Literal["auto"] | None = None
     """Images per forward; by default 16 on a CPU and 64 on CUDA. ``auto``: powers of two are timed on images of the
     input; the choice is kept in the plan."""
+    reuse_by: Literal["sha256", "etag"] = "sha256"
+    """What tells that ``reuse`` knows an image: its bytes, which are read, or ``etag``: that it lies where it lay, with
+    the etag and the size that the listings of both runs have; then it is not read."""
     duplicates: Literal["once", "each"] = "once"
     """Images of a shard whose bytes are equal: inferred ``once``, or ``each``."""
     compile: bool = False
@@ -129,6 +132,10 @@ class ExecutionConfig(Frozen):
     """In quarantine: most memory of an image, beyond what the loaded model takes."""
     no_progress_timeout_s: Annotated[float, Field(gt=0)] = 1800.0
     """Without a commit for this long while work is left, the run ends with an error; it can be resumed."""
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    """Port at which the command serves Prometheus metrics while it works; 0 takes any that is free. By default none."""
+    metrics_address: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    """Address to serve them at: this machine alone by default, ``0.0.0.0`` for a scraper elsewhere."""
     stop_grace_s: Annotated[float, Field(ge=0)] = 2.0
     """After SIGTERM no shard is begun; those under way have this long to be committed."""
 

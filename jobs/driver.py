@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
@@ -18,7 +19,7 @@ from inference_core.pipeline import build_runner, check_runner, has_cuda_device
 from inference_core.provenance import environment_versions
 from inference_core.runner import Runner
 from jobs.address import check_address
-from jobs.attempts import AttemptRecord, note_attempt
+from jobs.attempts import AttemptRecord, note_attempt, noted_end
 from jobs.bottleneck import Workers
 from jobs.commits import CommitLog
 from jobs.config import ExecutionConfig, JobConfig
@@ -30,6 +31,7 @@ from jobs.kept_model import find_model
 from jobs.lease import hold_lease
 from jobs.levers import find_levers
 from jobs.listing import Listing, ListingFeed, check_parts, read_listing, store_listing
+from jobs.metrics.measured_run import measured
 from jobs.places import blamed_on, check_places
 from jobs.plan import Plan, find_plan, inputs_of, make_plan
 from jobs.pools import Pools
@@ -67,6 +69,9 @@ ANY_ERROR = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt)): (.+
 RAY_WRAPPERS = ("UserCodeException", "RayTaskError", "RayDataUserCodeException", "SystemException")
 """Errors of Ray that only say that another one happened."""
 
+AHEAD_FACTOR = 4
+"""Shards that processes with a head start commit until the pipeline's first commit, for each that they have committed
+when it is built: the actors still have to start, which takes longer than Ray itself."""
 LISTING_PATIENCE_S = 3.0
 """How long work waits for the whole listing once its first part is there: most inputs are listed by then."""
 MAX_EXECUTION_SHARDS = 20_000
@@ -91,7 +96,7 @@ def run(config: JobConfig, *, show: ShowState, notice: Callable[[str], None] = d
     Args:
         config: checked and normalised settings.
         show: gives the progress for what is found.
-        notice: told of another command that this one waits for.
+        notice: told of another command that this one waits for, and where metrics are served.
 
     Returns:
         The finished run.
@@ -121,10 +126,11 @@ def run(config: JobConfig, *, show: ShowState, notice: Callable[[str], None] = d
     with hold_lease(config.output, waits=waits, say=notice), open_listing(config) as feed:
         listing = feed.wait(num_known=0, patience_s=LISTING_PATIENCE_S)
         state = replace(find_state(config.output, plan, listing, is_new=is_new), golden=golden, imported=model.imported)
-        with show(state) as progress:
-            if state.todo or not listing.is_whole:
-                execute(config, package, state, feed, progress=progress, started_s=started_s)
-        return finalize(config.output, plan)
+        with measured(config, plan, listing, todo=state.todo, notice=notice) as measure:
+            with measure(show(state)) as progress, noted_end(config.output, started_s=started_s):
+                if state.todo or not listing.is_whole:
+                    execute(config, package, state, feed, progress=progress, started_s=started_s)
+            return finalize(config.output, plan)
 
 
 def check_cluster(execution: ExecutionConfig) -> None:
@@ -196,11 +202,13 @@ def execute(
     with ExitStack() as head_start:
         ahead = [shard_id for shard_id in state.todo if shard_id not in suspects]
         known_answers: str | None = None
+        num_ahead, claims = 0, ""
         if can_start_ahead(config.execution) and ahead:
             known_answers = index_answers(config, state.plan, on_gpus=False, progress=progress)
-            settings = stage_settings(config, package, state.plan, listing, known_answers=known_answers)
-            num_processes = min(config.execution.actors or available_cpus(config.execution), len(ahead))
-            head_start.enter_context(start_ahead(settings, ahead, num_processes=num_processes))
+            claims = head_start.enter_context(TemporaryDirectory(prefix="millrace-claims-", ignore_cleanup_errors=True))
+            settings = stage_settings(config, package, state.plan, listing, known_answers=known_answers, claims=claims)
+            num_ahead = min(config.execution.actors or available_cpus(config.execution), len(ahead))
+            head_start.enter_context(start_ahead(settings, ahead, num_processes=num_ahead))
         # Imported once the children are on their way: Ray Data takes most of a second.
         from jobs.runtime import cluster_nodes, ray_session
 
@@ -221,13 +229,17 @@ def execute(
                 todo, waiting = waiting[:MAX_EXECUTION_SHARDS], waiting[MAX_EXECUTION_SHARDS:]
                 seen = SeenShards(config.output, todo, progress)
                 seen.look()
-                settings = stage_settings(config, package, state.plan, listing, known_answers=known_answers)
-                healthy = [shard_id for shard_id in seen.left() if shard_id not in suspects]
+                settings = stage_settings(
+                    config, package, state.plan, listing, known_answers=known_answers, claims=claims
+                )
+                healthy = [shard_id for shard_id in seen.left(num_ahead=num_ahead) if shard_id not in suspects]
                 pools = choose_pools(
                     resources, config.execution, num_shards=max(len(healthy), 1), nodes=cluster_nodes()
                 ).pools
-                for receipts in pipeline_receipts(healthy, settings, pools=pools):
-                    head_start.close()
+                for position, receipts in enumerate(pipeline_receipts(healthy, settings, pools=pools)):
+                    if position == 0:
+                        head_start.close()
+                        seen.look()  # what the children did counts for the rate
                     seen.add(receipts)
                 head_start.close()
                 seen.look()
@@ -237,12 +249,14 @@ def execute(
                         return
                     listing = feed.wait(num_known=num_known, patience_s=0.0)
                     waiting, num_known = list(range(num_known, len(listing.shards))), len(listing.shards)
-                    progress.extend(total=listing.num_rows)
+                    progress.extend(
+                        num_rows=listing.num_rows, num_shards=len(listing.shards), is_whole=listing.is_whole
+                    )
 
 
-def uncommitted(output: str, shard_ids: Iterable[int]) -> list[int]:
-    """Those of some shards that are not committed."""
-    done = CommitLog(output).committed()
+def uncommitted(output: str, shard_ids: Iterable[int], *, generation: int = 0) -> list[int]:
+    """Those of some shards that are not committed, in the run itself or in a retry of it."""
+    done = CommitLog(output, generation=generation).committed()
     return [shard_id for shard_id in shard_ids if shard_id not in done]
 
 
@@ -295,16 +309,40 @@ def quarantine(output: str, seen: SeenShards, settings: StageSettings, *, pools:
     left = sorted(seen.left())
     if not left:
         return
-    from jobs.pipeline import build_quarantine
-    from jobs.runtime import set_tolerance
-
     note_suspects(output, left)
     progress.say(f"workers failed on {len(left)} shards (first: {left[0]}); they are done again in quarantine")
-    with set_tolerance(num_shards=0):
-        receipts = build_quarantine(left, settings, pools=pools)
-    for table in iterate(receipts):
+    for table in quarantine_receipts(left, settings, pools=pools):
         seen.add(table)
     seen.look()
+
+
+def quarantine_receipts(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools) -> Iterator[pa.Table]:
+    """Receipts of shards as children commit them.
+
+    Raises:
+        JobError: one cannot be done there either, or nothing moves.
+    """
+    from jobs.pipeline import build_quarantine
+    from jobs.runtime import set_tolerance, watched_by
+
+    watchdog = Watchdog(
+        quarantine_patience_s(settings, shard_ids),
+        shard_ids=shard_ids,
+        find_left=lambda: uncommitted(settings.output, shard_ids, generation=settings.generation),
+        note=lambda suspects: None,  # they are in quarantine already
+    )
+    with watched_by(watchdog):
+        with set_tolerance(num_shards=0):
+            receipts = build_quarantine(shard_ids, settings, pools=pools)
+        for table in iterate(receipts, watchdog=watchdog):
+            watchdog.touch(table["shard_id"].to_pylist())
+            yield table
+
+
+def quarantine_patience_s(settings: StageSettings, shard_ids: Sequence[int]) -> float:
+    """How long quarantine may go without a commit: each image of a shard may take all its time, in two children."""
+    most_rows = max(len(settings.shards.rows_of(shard_id)) for shard_id in shard_ids)
+    return settings.no_progress_timeout_s + 2 * most_rows * settings.image_timeout_s
 
 
 class SeenShards:
@@ -333,16 +371,21 @@ class SeenShards:
         for record in self._log.read_many(found):
             self._show(record.shard_id, num_rows=record.num_rows, num_ok=record.status_counts["ok"])
 
-    def left(self) -> list[int]:
-        """Shards not known to be committed; last those that whoever had a head start will come to next."""
+    def left(self, *, num_ahead: int = 0) -> list[int]:
+        """Shards not known to be committed.
+
+        Args:
+            num_ahead: processes that have a head start and go on. What they work on, and will come to before the
+                pipeline is there, stands last, so that no image is read twice.
+        """
         left = [shard_id for shard_id in self._todo if shard_id not in self._seen]
-        next_of_others = min(len(self._seen), len(left))
+        next_of_others = min(num_ahead + AHEAD_FACTOR * len(self._seen), len(left) // 2) if num_ahead else 0
         return left[next_of_others:] + left[:next_of_others]
 
     def _show(self, shard_id: int, *, num_rows: int, num_ok: int) -> None:
         if shard_id not in self._seen:
             self._seen.add(shard_id)
-            self._progress.advance(num_rows=num_rows, num_failed=num_rows - num_ok)
+            self._progress.advance(shard_id=shard_id, num_rows=num_rows, num_failed=num_rows - num_ok)
 
 
 def check_package(package: ModelPackage, execution: ExecutionConfig) -> Runner:
@@ -412,11 +455,24 @@ def index_answers(config: JobConfig, plan: Plan, *, on_gpus: bool, progress: Run
     earlier = find_earlier(config.reuse, plan, on_gpus=on_gpus)
     for note in earlier.notes:
         progress.say(f"reuse: {note}")
-    return store_index(config.output, earlier.files) if earlier.files else ""
+    if not earlier.files:
+        return ""
+    folder = store_index(config.output, earlier.files)
+    if config.execution.reuse_by == "etag":
+        from jobs.reuse.etag_index import store_etags
+
+        store_etags(folder, earlier.files)
+    return folder
 
 
 def stage_settings(
-    config: JobConfig, package: ModelPackage, plan: Plan, listing: Listing, *, known_answers: str = ""
+    config: JobConfig,
+    package: ModelPackage,
+    plan: Plan,
+    listing: Listing,
+    *,
+    known_answers: str = "",
+    claims: str = "",
 ) -> StageSettings:
     """What the workers are told."""
     execution, chosen, batch = config.execution, plan.engine_choice, plan.batch_choice
@@ -436,7 +492,9 @@ def stage_settings(
         precision=chosen.precision if chosen else execution.precision,
         batch_size=batch.batch_size if batch else execution.fixed_batch_size,
         size_of_shape=batch.size_of_shape if batch else (),
+        claims=claims,
         known_answers=known_answers,
+        reuses_by_etag=execution.reuse_by == "etag",
         infers_duplicates=execution.duplicates == "each",
         compiles=execution.compile,
         cuda_graphs=execution.cuda_graphs,

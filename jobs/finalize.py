@@ -11,10 +11,11 @@ from inference_core import storage
 from inference_core.errors import JobError
 from inference_core.provenance import canonical_json
 from inference_core.stats.summary import Summary
-from jobs.attempts import AttemptRecord, read_attempts, worked_s
+from jobs.attempts import AttemptRecord, read_attempts, read_ends, worked_s
 from jobs.commits import CommitLog
 from jobs.ledger import Ledger, fold_records
 from jobs.listing import LISTING_FILE, Listing, read_listing
+from jobs.peaks import most
 from jobs.plan import Plan
 from jobs.report.facts import RunFacts
 from jobs.report.files import build_report_files
@@ -112,6 +113,7 @@ def run_facts(output: str, plan: Plan, listing: Listing, ledger: Ledger) -> RunF
         num_duplicates=ledger.num_duplicates,
         golden=golden_text(plan, attempts),
         bottleneck=found_bottleneck(summary, ledger.spans_s, attempts),
+        peaks=ledger.workers.peaks(driver_bytes=most(*(end.driver_peak_bytes for end in read_ends(output)))),
     )
 
 

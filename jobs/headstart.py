@@ -3,7 +3,7 @@
 A local Ray takes some seconds until its actors work; Ray 2.60 starts them in new processes, so nothing can be loaded
 ahead. Child processes of the driver use that time: they run the same stage as the actors of the whole layout, on the
 first shards. They stop when the pipeline's first commit comes, and what they have not committed is left to it: the
-commit log makes that safe whenever and however they end.
+commit log makes that safe whenever and however they end, and claims keep them from doing what an actor does already.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import pyarrow as pa
 
 from inference_core.pipeline import has_cuda_device
+from jobs.claims import claim
 from jobs.columns import SHARD_SCHEMA
 from jobs.config import ExecutionConfig
 from jobs.resources import is_cluster_elsewhere
@@ -89,11 +91,13 @@ def main() -> None:
     """What a child does, behind everything that Ray does to start."""
     os.nice(NICENESS)
     settings, shard_ids = pickle.load(sys.stdin.buffer)
-    stage = WholeShards(settings)
+    stage = WholeShards(replace(settings, claims=""))
     for shard_id in shard_ids:
         if has_ended(sys.stdin.fileno()):
             return
-        stage(pa.table({"shard_id": [shard_id]}, schema=SHARD_SCHEMA))
+        with claim(settings.claims, shard_id, patience_s=0) as is_own:
+            if is_own:
+                stage(pa.table({"shard_id": [shard_id]}, schema=SHARD_SCHEMA))
 
 
 def has_ended(descriptor: int) -> bool:

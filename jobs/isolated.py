@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +26,17 @@ from jobs.retry_plan import read_selection
 from jobs.retry_sink import build_retry_sink
 from jobs.sink import Receipt
 from jobs.sources.image_ref import ImageRef
-from jobs.stages import StageSettings, commit_worker, make_runner, prepare_worker, set_process_threads, source_facts
+from jobs.stages import (
+    StageSettings,
+    commit_worker,
+    make_runner,
+    prepare_worker,
+    set_process_threads,
+    source_facts,
+    tell_after,
+)
+from jobs.worker_facts import QUARANTINE
+from jobs.worker_watch import ModelWatch
 
 EXIT_ABANDONED = 70
 """Of a child whose parent is gone."""
@@ -80,6 +91,7 @@ class IsolatedWorker:
         self._retry = build_retry_sink(settings) if settings.generation else None
         self._selected = read_selection(settings.output, settings.generation) if settings.generation else {}
         self._step = step
+        self._watch = ModelWatch(QUARANTINE, self._runner)
 
     def run(self, task: Task) -> Receipt | None:
         """Do a task; the receipt of a shard, None of a trial."""
@@ -98,10 +110,11 @@ class IsolatedWorker:
         runner = self._runner.with_batch_size(1) if task.is_alone else self._runner
         untouched = dict.fromkeys(kept, "") | dict(task.crashed)
         predictions = self._predict(refs, runner, positions=positions, crashed=untouched)
+        workers = partial(tell_after, (), self._watch)
         if self._retry is None:
-            return self._commit.sink.commit(task.shard_id, predictions, started_s=started_s)
+            return self._commit.sink.commit(task.shard_id, predictions, started_s=started_s, workers=workers)
         again = (pair for pair in enumerate(predictions) if pair[0] not in kept)
-        return self._retry.commit_again(task.shard_id, again, started_s=started_s)
+        return self._retry.commit_again(task.shard_id, again, started_s=started_s, workers=workers)
 
     def _predict(
         self, refs: list[ImageRef], runner: Runner, *, positions: tuple[int, ...], crashed: Mapping[int, str]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from inference_core.errors import JobError
 from inference_core.stats.summary import Summary
 from jobs.commits import CommitRecord, read_summary
+from jobs.peaks import PeakFold
 from jobs.plan import Plan
 from jobs.report.facts import ErrorRow
 from jobs.shards import Shards
@@ -31,6 +32,8 @@ class Ledger:
     """Rows that took their answer from an equal image of their shard."""
     spans_s: tuple[tuple[float, float], ...]
     """When each shard's attempt began and when it committed, seconds since 1970."""
+    workers: PeakFold
+    """What the workers had in use."""
 
 
 def fold_records(plan: Plan, shards: Shards, records: Iterable[CommitRecord]) -> Ledger:
@@ -50,6 +53,7 @@ def fold_records(plan: Plan, shards: Shards, records: Iterable[CommitRecord]) ->
     engines: set[str] = set()
     num_reused = num_duplicates = 0
     spans_s: list[tuple[float, float]] = []
+    workers = PeakFold()
     for record in records:
         check_run(record, run_id=plan.run_id)
         check_rows(record, num_rows=len(shards.rows_of(record.shard_id)))
@@ -60,6 +64,7 @@ def fold_records(plan: Plan, shards: Shards, records: Iterable[CommitRecord]) ->
         num_reused += record.num_reused
         num_duplicates += record.num_duplicates
         spans_s.append((record.started_s, record.started_s + record.wall_s))
+        workers.add(record.workers)
     return Ledger(
         summary=summary,
         errors=tuple(errors),
@@ -68,6 +73,7 @@ def fold_records(plan: Plan, shards: Shards, records: Iterable[CommitRecord]) ->
         num_reused=num_reused,
         num_duplicates=num_duplicates,
         spans_s=tuple(spans_s),
+        workers=workers,
     )
 
 

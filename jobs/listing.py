@@ -32,6 +32,7 @@ from jobs.sources.image_ref import ImageRef
 
 LISTING_FILE = "listing.json"
 LISTING_SCHEMA = 1
+ROWS_AT_A_TIME = 4_096
 
 NO_SHARDS = Shards(())
 
@@ -171,6 +172,14 @@ def drop_left_out(entries: Iterable[ImageRef | None], left_out: Counter[str]) ->
             left_out["files"] += 1
         else:
             yield entry
+
+
+def read_stored(output: str, listing: Listing) -> Iterator[ImageRef]:
+    """The stored listing, some thousand rows at a time."""
+    for number in range(len(listing.first_shards)):
+        with storage.open_for_read(storage.join(output, part_name(number))) as file:
+            for batch in pq.ParquetFile(file).iter_batches(batch_size=ROWS_AT_A_TIME):
+                yield from read_refs(batch)
 
 
 def read_stored_parts(output: str) -> tuple[Listing, ImageRef | None]:

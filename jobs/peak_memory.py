@@ -1,7 +1,9 @@
-"""The most memory that this process held while something ran; Linux tells, other systems do not."""
+"""The most memory that this process held, ever or while something ran."""
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +45,18 @@ def reset_peak() -> int | None:
         return status_bytes("VmRSS")
     except OSError:
         return None
+
+
+def process_peak_bytes() -> int | None:
+    """Most resident memory that this process ever held; None where the system does not tell.
+
+    Linux's ``ru_maxrss`` is no answer: a process inherits that of the one that started it.
+    """
+    if STATUS.exists():
+        return status_bytes("VmHWM")
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return None
 
 
 def status_bytes(name: str) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,9 +11,17 @@ from types import TracebackType
 from typing import Literal, Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from jobs.json_events import write_event
+from jobs.report.number_text import duration_text, rate_text
 
 LINE_INTERVAL_S = 5.0
+MIN_COMMITS = 3
+"""No time left is told before so many: the first ones only show how long the start took."""
+SIGN_OF_LIFE_S = 60.0
+"""Without a commit for so long there is a line all the same."""
 WINDOW_S = 30.0
 """The rate is that of the last so many seconds."""
 LogFormat = Literal["text", "json"]
@@ -30,11 +38,11 @@ class RunProgress(Protocol):
     ) -> None:
         """Show the last state and stop."""
 
-    def advance(self, *, num_rows: int, num_failed: int) -> None:
+    def advance(self, *, shard_id: int, num_rows: int, num_failed: int) -> None:
         """A shard of ``num_rows`` was committed, ``num_failed`` of them without result."""
 
-    def extend(self, *, total: int) -> None:
-        """More of the input is listed: ``total`` rows by now."""
+    def extend(self, *, num_rows: int, num_shards: int, is_whole: bool) -> None:
+        """More of the input is listed: so much by now, and whether that is all."""
 
     def say(self, message: str) -> None:
         """Something happened that a user wants to know of."""
@@ -46,11 +54,15 @@ class Counter:
     Args:
         total: rows of the run.
         done: rows that earlier commands committed.
+        is_whole: whether the total is known, and not only that of what is listed so far.
         now_s: a clock in seconds.
     """
 
-    def __init__(self, *, total: int, done: int, now_s: Callable[[], float] = time.monotonic) -> None:
-        self.total, self.done, self.failed = total, done, 0
+    def __init__(
+        self, *, total: int, done: int, is_whole: bool = True, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.total, self.done, self.failed, self.is_whole = total, done, 0, is_whole
+        self._num_commits = 0
         self._now_s = now_s
         self._marks = deque([(now_s(), done)])
 
@@ -58,6 +70,7 @@ class Counter:
         """Count a shard."""
         self.done += num_rows
         self.failed += num_failed
+        self._num_commits += 1
         self._marks.append((self._now_s(), self.done))
         while len(self._marks) > 2 and self._marks[1][0] < self._now_s() - WINDOW_S:
             self._marks.popleft()
@@ -71,9 +84,39 @@ class Counter:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds left at this rate; None before anything is known."""
+        """Seconds left at this rate; None before anything is known, and while the total grows."""
         rate = self.rows_per_s
+        if self.done < self.total and (self._num_commits < MIN_COMMITS or not self.is_whole):
+            return None
         return (self.total - self.done) / rate if rate else None
+
+    @property
+    def total_text(self) -> str:
+        """The total, with a plus while it grows."""
+        return f"{self.total:,}" if self.is_whole else f"{self.total:,}+"
+
+    @property
+    def share_text(self) -> str:
+        """Share of the total that is done; 100 % only at the end."""
+        return f"{100 * self.done // self.total if self.total else 100}%"
+
+    @property
+    def eta_text(self) -> str:
+        """The time left, "" where it is not known."""
+        return "" if self.eta_s is None else f"{duration_text(self.eta_s)} left"
+
+
+class CounterColumn(ProgressColumn):
+    """A column that says something of the counter whenever the bar is drawn, and not only at a commit."""
+
+    def __init__(self, text: Callable[[], str], *, style: str = "") -> None:
+        super().__init__()
+        self._text = text
+        self._style = style
+
+    def render(self, task: Task) -> Text:
+        """The text of the moment."""
+        return Text(self._text(), style=self._style)
 
 
 class BarProgress:
@@ -84,16 +127,14 @@ class BarProgress:
         self._progress = Progress(
             TextColumn("images"),
             BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            TextColumn("{task.fields[rate]:,.0f}/s"),
-            TextColumn("[red]{task.fields[failed]:,} failed", justify="right"),
-            TimeRemainingColumn(),
+            CounterColumn(lambda: counter.share_text),
+            CounterColumn(lambda: f"{counter.done:,}/{counter.total_text}"),
+            CounterColumn(lambda: f"{rate_text(counter.rows_per_s)}/s"),
+            CounterColumn(lambda: f"{counter.failed:,} failed", style="red"),
+            CounterColumn(lambda: counter.eta_text),
             console=console,
         )
-        self._task = self._progress.add_task(
-            "images", total=counter.total, completed=counter.done, rate=0.0, failed=counter.failed
-        )
+        self._task = self._progress.add_task("images", total=counter.total, completed=counter.done)
 
     def __enter__(self) -> Self:
         """Draw the bar."""
@@ -106,16 +147,15 @@ class BarProgress:
         """Leave the bar as it stands."""
         self._progress.stop()
 
-    def advance(self, *, num_rows: int, num_failed: int) -> None:
+    def advance(self, *, shard_id: int, num_rows: int, num_failed: int) -> None:
         """Move the bar."""
-        counter = self._counter
-        counter.add(num_rows=num_rows, num_failed=num_failed)
-        self._progress.update(self._task, completed=counter.done, rate=counter.rows_per_s, failed=counter.failed)
+        self._counter.add(num_rows=num_rows, num_failed=num_failed)
+        self._progress.update(self._task, completed=self._counter.done)
 
-    def extend(self, *, total: int) -> None:
+    def extend(self, *, num_rows: int, num_shards: int, is_whole: bool) -> None:
         """Lengthen the bar."""
-        self._counter.total = total
-        self._progress.update(self._task, total=total)
+        self._counter.total, self._counter.is_whole = num_rows, is_whole
+        self._progress.update(self._task, total=num_rows)
 
     def say(self, message: str) -> None:
         """Write a line above the bar."""
@@ -123,67 +163,107 @@ class BarProgress:
 
 
 class LineProgress:
-    """A line now and then for a log file, as text or as JSON."""
+    """A line now and then for a log file, as text or as JSON.
 
-    def __init__(self, counter: Counter, *, log_format: LogFormat, interval_s: float = LINE_INTERVAL_S) -> None:
+    Args:
+        counter: what is told.
+        log_format: of the lines.
+        interval_s: between two lines at least, while shards are committed.
+        sign_of_life_s: between two lines at most.
+    """
+
+    def __init__(
+        self,
+        counter: Counter,
+        *,
+        log_format: LogFormat,
+        interval_s: float = LINE_INTERVAL_S,
+        sign_of_life_s: float = SIGN_OF_LIFE_S,
+    ) -> None:
         self._counter = counter
         self._log_format = log_format
         self._interval_s = interval_s
-        self._next_line = time.monotonic() + interval_s
+        self._sign_of_life_s = sign_of_life_s
+        self._last_line_s = time.monotonic()
         self._written_done: int | None = None
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        self._signs = threading.Thread(target=self._give_signs, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
         """Say nothing yet."""
+        self._signs.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Say where it ended, unless the last line does."""
+        self._is_over.set()
+        if self._signs.is_alive():
+            self._signs.join()
         if self._written_done != self._counter.done:
             self._write()
 
-    def advance(self, *, num_rows: int, num_failed: int) -> None:
+    def advance(self, *, shard_id: int, num_rows: int, num_failed: int) -> None:
         """Say it where the last line is old enough."""
         self._counter.add(num_rows=num_rows, num_failed=num_failed)
-        if time.monotonic() >= self._next_line:
+        if time.monotonic() >= self._last_line_s + self._interval_s:
             self._write()
-            self._next_line = time.monotonic() + self._interval_s
 
-    def extend(self, *, total: int) -> None:
+    def extend(self, *, num_rows: int, num_shards: int, is_whole: bool) -> None:
         """Count against the new total from the next line on."""
-        self._counter.total = total
+        self._counter.total, self._counter.is_whole = num_rows, is_whole
 
     def say(self, message: str) -> None:
         """Write a line of its own."""
         write_notice(message, log_format=self._log_format)
 
+    def _give_signs(self) -> None:
+        """Write where nothing else gives a reason to, until it is over."""
+        while not self._is_over.wait(max(0.0, self._last_line_s + self._sign_of_life_s - time.monotonic())):
+            if time.monotonic() >= self._last_line_s + self._sign_of_life_s:
+                self._write()
+
     def _write(self) -> None:
-        counter = self._counter
-        self._written_done = counter.done
-        if self._log_format == "json":
-            state = {
-                "event": "progress",
-                "done": counter.done,
-                "total": counter.total,
-                "failed": counter.failed,
-                "images_per_s": round(counter.rows_per_s, 2),
-                "eta_s": None if counter.eta_s is None else round(counter.eta_s, 1),
-            }
-            sys.stderr.write(json.dumps(state) + "\n")
-        else:
-            eta = "" if counter.eta_s is None else f", {counter.eta_s:,.0f} s left"
-            sys.stderr.write(
-                f"images {counter.done:,}/{counter.total:,}, {counter.rows_per_s:,.1f}/s, {counter.failed:,} "
-                f"failed{eta}\n"
-            )
-        sys.stderr.flush()
+        with self._lock:
+            self._last_line_s = time.monotonic()
+            self._written_done = self._counter.done
+            write = write_json_line if self._log_format == "json" else write_text_line
+            write(self._counter)
+
+
+def write_json_line(counter: Counter) -> None:
+    """The state as an event."""
+    state = {
+        "done": counter.done,
+        "total": counter.total,
+        "is_whole": counter.is_whole,
+        "failed": counter.failed,
+        "images_per_s": round(counter.rows_per_s, 2),
+        "eta_s": None if counter.eta_s is None else round(counter.eta_s, 1),
+    }
+    write_event("progress", state)
+
+
+def write_text_line(counter: Counter) -> None:
+    """The state in words."""
+    words = [
+        f"images {counter.done:,}/{counter.total_text}",
+        f"{counter.rows_per_s:,.1f}/s",
+        f"{counter.failed:,} failed",
+        *([counter.eta_text] if counter.eta_text else []),
+    ]
+    sys.stderr.write(", ".join(words) + "\n")
+    sys.stderr.flush()
 
 
 def write_notice(message: str, *, log_format: LogFormat) -> None:
     """A line on standard error that tells of something."""
-    line = json.dumps({"event": "notice", "message": message}) if log_format == "json" else message
-    sys.stderr.write(line + "\n")
+    if log_format == "json":
+        write_event("notice", {"message": message})
+        return
+    sys.stderr.write(message + "\n")
     sys.stderr.flush()
 
 

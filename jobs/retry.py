@@ -10,14 +10,15 @@ from inference_core.errors import ConfigError, JobError
 from inference_core.provenance import changed_keys
 from inference_core.status import STATUSES, Status
 from inference_core.validation import build_settings
-from jobs.attempts import note_attempt
+from jobs.attempts import note_attempt, noted_end
 from jobs.commits import CommitLog
 from jobs.config import JobConfig, identity_of
-from jobs.driver import attempt_record, iterate, stage_settings
+from jobs.driver import attempt_record, quarantine_receipts, stage_settings
 from jobs.finalize import Outcome, finalize
 from jobs.kept_model import find_model
 from jobs.lease import hold_lease
 from jobs.listing import Listing, check_parts, read_listing
+from jobs.metrics.measured_run import measured
 from jobs.plan import Plan, load_plan
 from jobs.progress import RunProgress
 from jobs.resources import choose_pools, workers_in
@@ -43,12 +44,13 @@ def retry(
         statuses: any but ok.
         assignments: ``key.subkey=value`` of ``limits`` and ``execution``, in place of the run's.
         show: gives the progress for what is found.
-        notice: told of another command that this one waits for.
+        notice: told of another command that this one waits for, and where metrics are served.
 
     Raises:
         ConfigError: there is no run, a status or a setting is none that can be retried, or another retry is unfinished.
         JobError: the run is not finished, or the retry stopped; what is committed stays and the same call goes on.
     """
+    started_s = time.time()
     wanted = read_statuses(statuses)
     plan = load_plan(output)
     config = retry_config(plan, assignments, output=output)
@@ -57,10 +59,11 @@ def retry(
         chosen = find_retry(output, config, listing, statuses=wanted)
         left = shards_left(output, chosen)
         num_left = sum(len(chosen.selected[shard_id]) for shard_id in left)
-        with show(chosen, num_left) as progress:
-            if left:
-                execute_retry(config, plan, listing, chosen, left, progress=progress)
-        return finalize(output, plan)
+        with measured(config, plan, listing, todo=left, notice=notice, generation=chosen.generation) as measure:
+            with measure(show(chosen, num_left)) as progress, noted_end(output, started_s=started_s):
+                if left:
+                    execute_retry(config, plan, listing, chosen, left, progress=progress, started_s=started_s)
+            return finalize(output, plan)
 
 
 def read_statuses(names: Sequence[str]) -> tuple[Status, ...]:
@@ -144,28 +147,25 @@ def execute_retry(
     left: Sequence[int],
     *,
     progress: RunProgress,
+    started_s: float,
 ) -> None:
     """Commit the shards of a retry, in child processes of actors: rows that failed are not to be trusted.
 
     Raises:
         JobError: it stopped.
     """
-    from jobs.pipeline import build_quarantine
-    from jobs.runtime import ray_session, set_tolerance
+    from jobs.runtime import ray_session
 
-    started_s = time.time()
     package = find_model(config).package
     settings = replace(stage_settings(config, package, plan, listing), generation=chosen.generation)
     with ray_session(config.execution) as resources:
         choice = choose_pools(resources, config.execution, num_shards=len(left))
         workers = workers_in(choice.pools, resources)
         note_attempt(config.output, attempt_record(choice, workers, levers={}, started_s=started_s, golden=None))
-        with set_tolerance(num_shards=0):
-            receipts = build_quarantine(left, settings, pools=choice.pools)
-        for table in iterate(receipts):
+        for table in quarantine_receipts(left, settings, pools=choice.pools):
             for receipt in table.to_pylist():
                 num_rows = len(chosen.selected[receipt["shard_id"]])
                 num_failed = min(num_rows, receipt["num_rows"] - receipt["num_ok"])
-                progress.advance(num_rows=num_rows, num_failed=num_failed)
+                progress.advance(shard_id=receipt["shard_id"], num_rows=num_rows, num_failed=num_failed)
     if shards_left(config.output, chosen):
         raise JobError("the retry stopped before its end; run the same command again")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from jobs.json_events import write_event
 from jobs.progress import Counter, LogFormat, RunProgress, make_progress, write_notice
 from jobs.retry_plan import RetryPlan
 
@@ -19,9 +18,10 @@ StatusOption = Annotated[str, typer.Option("--status", help="Statuses of the row
 def show_retry(chosen: RetryPlan, num_left: int, *, console: Console, log_format: LogFormat) -> RunProgress:
     """Say what is done again; give the progress."""
     if log_format == "json":
-        facts = {"event": "retry", "generation": chosen.generation, "statuses": chosen.statuses}
-        facts |= {"images": chosen.num_rows, "shards": len(chosen.selected), "images_left": num_left}
-        sys.stderr.write(json.dumps(facts) + "\n")
+        facts = {"generation": chosen.generation, "statuses": chosen.statuses}
+        write_event(
+            "retry", facts | {"images": chosen.num_rows, "shards": len(chosen.selected), "images_left": num_left}
+        )
     else:
         write_notice(
             f"retry {chosen.generation}: {chosen.num_rows:,} images with status {', '.join(chosen.statuses)} in "

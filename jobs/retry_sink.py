@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from inference_core import storage
 from inference_core.records import Prediction
 from jobs.commits import CommitLog, CommitRecord
-from jobs.sink import Receipt, ShardSink
+from jobs.sink import Receipt, ShardSink, TellWorkers, tell_nothing
 from jobs.stages import StageSettings, read_package
 
 
@@ -20,7 +20,12 @@ class RetrySink(ShardSink):
     """Commits the shards of one retry. The files of the superseded records stay until the run is finalised."""
 
     def commit_again(
-        self, shard_id: int, predictions: Iterable[tuple[int, Prediction]], *, started_s: float
+        self,
+        shard_id: int,
+        predictions: Iterable[tuple[int, Prediction]],
+        *,
+        started_s: float,
+        workers: TellWorkers = tell_nothing,
     ) -> Receipt:
         """Write a shard with some rows replaced, and commit it in this generation.
 
@@ -28,6 +33,7 @@ class RetrySink(ShardSink):
             shard_id: the shard.
             predictions: of the rows that are done anew, each with its position in the shard, in order.
             started_s: when the attempt began, seconds since 1970.
+            workers: tells who worked on it.
         """
         (old,) = CommitLog(self._output).read_many([shard_id])
         first = self._shards.rows_of(shard_id).start
@@ -36,7 +42,7 @@ class RetrySink(ShardSink):
         rows = replace_rows(self._read_rows(old), new_rows)
         attempt = secrets.token_hex(4)
         data = self._write_rows(shard_id, attempt, rows)
-        record = self._record(shard_id, attempt, rows, written, data=data, started_s=started_s)
+        record = self._record(shard_id, attempt, rows, written, data=data, started_s=started_s, workers=workers())
         errors = {error.image_id: error for error in (*old.errors, *record.errors)}
         failed = rows.filter(pc.not_equal(rows["status"], "ok"))
         return self._create(

@@ -21,6 +21,10 @@ from jobs.address import check_address
 from jobs.config import ExecutionConfig
 from jobs.draining import StopFlag, drained_on_sigterm
 from jobs.feed_gate import install_feed_gate
+from jobs.head_watch import LOOK_INTERVAL_S as HEAD_LOOK_INTERVAL_S
+from jobs.head_watch import HeadWatch, head_patience_s
+from jobs.last_resort import ended_if_stuck
+from jobs.metrics.pipeline_watch import install_pipeline_watch
 from jobs.nodes import Node
 from jobs.resources import available_cpus, cluster_address
 from jobs.watchdog import PipelineState, Watchdog
@@ -32,6 +36,9 @@ MAX_ACTOR_START_FAILURES = 3
 
 MAX_FAILED_SHARDS = 16
 """Shards that may fail before the pipeline ends; those that failed are done again in quarantine."""
+
+STUCK_GRACE_S = 60.0
+"""How long Ray may take to end a pipeline in which nothing moves, before the process is ended."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,12 +61,14 @@ def ray_session(execution: ExecutionConfig) -> Iterator[Mapping[str, float]]:
             start_ray(address, execution)
     stop = StopFlag()
     set_data_context(execution, stop=stop)
-    try:
-        with drained_on_sigterm(stop, grace_s=execution.stop_grace_s):
-            yield ray.cluster_resources()
-    finally:
-        if not was_initialised:
-            ray.shutdown()
+    head = HeadWatch(ray.get_runtime_context().gcs_address, patience_s=head_patience_s())
+    with ended_if_stuck(head.find_reason, interval_s=HEAD_LOOK_INTERVAL_S):
+        try:
+            with drained_on_sigterm(stop, grace_s=execution.stop_grace_s):
+                yield ray.cluster_resources()
+        finally:
+            if not was_initialised:
+                ray.shutdown()
 
 
 def call_on_cluster(execution: ExecutionConfig, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -175,6 +184,8 @@ def set_data_context(execution: ExecutionConfig, *, stop: StopFlag) -> None:
         cpu=execution.num_cpus, gpu=execution.num_gpus
     )
     install_feed_gate(context, stop)
+    if execution.metrics_port is not None:
+        install_pipeline_watch(context)
     context.max_errored_blocks = MAX_FAILED_SHARDS
     # Errors that end the run are raised; those of shards that are done again are not the user's.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
@@ -193,12 +204,13 @@ class CommitWatch(ExecutionCallback):  # type: ignore[misc] # Ray has no annotat
 
 @contextmanager
 def watched_by(watchdog: Watchdog) -> Iterator[None]:
-    """Let the watchdog look at pipelines that are built and run meanwhile."""
+    """Let the watchdog look at pipelines that are built and run meanwhile, and end the process where Ray hangs too."""
     classes = DataContext.get_current().custom_execution_callback_classes
     CommitWatch.watchdog = watchdog
     classes.append(CommitWatch)
     try:
-        yield
+        with ended_if_stuck(lambda: watchdog.find_stuck(STUCK_GRACE_S)):
+            yield
     finally:
         classes.remove(CommitWatch)
         CommitWatch.watchdog = None

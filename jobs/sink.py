@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -28,6 +28,7 @@ from jobs.plan import read_plan
 from jobs.report.facts import ErrorRow
 from jobs.reuse.known_answers import NO_ANSWERS, KnownAnswer, KnownAnswers
 from jobs.shards import Shards
+from jobs.worker_facts import WorkerFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,15 @@ class Receipt:
     num_ok: int
     is_winner: bool
     """Whether this attempt's files are the ones that count."""
+
+
+TellWorkers = Callable[[], tuple[WorkerFacts, ...]]
+"""Called when a shard is written: what those who worked on it tell of themselves."""
+
+
+def tell_nothing() -> tuple[WorkerFacts, ...]:
+    """Nobody tells."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +109,14 @@ class ShardSink:
         self._known = known_answers
         self._log = CommitLog(output, generation=generation)
 
-    def commit(self, shard_id: int, predictions: Iterable[Prediction], *, started_s: float) -> Receipt:
+    def commit(
+        self,
+        shard_id: int,
+        predictions: Iterable[Prediction],
+        *,
+        started_s: float,
+        workers: TellWorkers = tell_nothing,
+    ) -> Receipt:
         """Write a shard's rows and masks and commit them.
 
         Args:
@@ -108,6 +125,7 @@ class ShardSink:
                 but has no result takes over the answer for its bytes: of an image of the shard before it, else of an
                 earlier run.
             started_s: when the attempt began, seconds since 1970.
+            workers: tells who worked on it.
 
         Returns:
             What counts now: this attempt, or the one that was first.
@@ -122,7 +140,8 @@ class ShardSink:
         attempt = secrets.token_hex(4)
         table = self._rows.table([entry.row for entry in written])
         data = self._write_rows(shard_id, attempt, table)
-        return self._create(self._record(shard_id, attempt, table, written, data=data, started_s=started_s))
+        record = self._record(shard_id, attempt, table, written, data=data, started_s=started_s, workers=workers())
+        return self._create(record)
 
     def _create(self, record: CommitRecord) -> Receipt:
         """Commit what was written, or remove it where another attempt was first."""
@@ -242,6 +261,7 @@ class ShardSink:
         *,
         data: DataFile,
         started_s: float,
+        workers: tuple[WorkerFacts, ...],
     ) -> CommitRecord:
         """The commit record of what was written."""
         summary = Summary.of(table, task=self._spec.task, class_names=self._spec.classes)
@@ -262,6 +282,7 @@ class ShardSink:
             host=socket.gethostname(),
             started_s=started_s,
             wall_s=time.time() - started_s,
+            workers=workers,
         )
 
 

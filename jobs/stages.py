@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby, islice
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from inference_core.preparer import Preparer, PrepareSource, elapsed_ms
 from inference_core.provenance import sha256_hex
 from inference_core.records import Prediction, PreparedItem, RawItem, SourceFacts, StageMs
 from inference_core.runner import Runner
+from jobs.claims import PATIENCE_S, claim
 from jobs.columns import (
     RECEIPT_SCHEMA,
     Keys,
@@ -30,6 +31,7 @@ from jobs.columns import (
     encode_raw,
     pack_shards,
     unpack_shards,
+    workers_of,
 )
 from jobs.config import LimitsConfig
 from jobs.fetch import fetch_images
@@ -39,6 +41,8 @@ from jobs.reuse.known_answers import KnownAnswers
 from jobs.shards import Shards
 from jobs.sink import Receipt, ShardSink
 from jobs.sources.image_ref import ImageRef
+from jobs.worker_facts import WorkerFacts
+from jobs.worker_watch import ModelWatch, ProcessWatch, SelfWatch
 
 EXIT_QUIET = 71
 """Of a worker in which somebody's code called ``sys.exit``."""
@@ -66,8 +70,12 @@ class StageSettings:
     batch_size: int | None
     size_of_shape: tuple[tuple[tuple[int, int], int], ...]
     """(h, w) of tiles with the tiles of a forward, where fewer than ``batch_size`` are faster."""
+    claims: str
+    """Folder of this machine where processes claim shards while some have a head start; "" where none has."""
     known_answers: str
     """Index of answers that earlier runs gave for the same bytes; "" where there are none."""
+    reuses_by_etag: bool
+    """Whether images that lie unchanged where an earlier run found them are taken over unread."""
     infers_duplicates: bool
     """Whether images of a shard whose bytes are equal are inferred each."""
     compiles: bool
@@ -103,7 +111,8 @@ class PrepareShards:
             row_ids = self._settings.shards.rows_of(shard_id)
             keys += [Keys(shard_id=shard_id, row_id=row_id) for row_id in row_ids]
             items += list(worker.prepare(shard_id))
-        return pack_shards(encode_prepared(keys, items))
+        packed = encode_prepared(keys, items)
+        return pack_shards(packed, workers=[(ProcessWatch("prepare").tell(),)] * len(shards))
 
 
 class InferShards:
@@ -112,6 +121,7 @@ class InferShards:
     def __init__(self, settings: StageSettings) -> None:
         set_process_threads(settings.num_threads)
         self._runner = make_runner(settings)
+        self._watch = ModelWatch("infer", self._runner)
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Prepared items in, raw items out, a row for each shard."""
@@ -123,7 +133,8 @@ class InferShards:
         raw: list[RawItem] = []
         for _, pairs in groupby(zip(keys, items, strict=True), key=lambda pair: pair[0].shard_id):
             raw += self._runner.infer([item for _, item in pairs])
-        return pack_shards(encode_raw(keys, raw))
+        told = self._watch.tell()
+        return pack_shards(encode_raw(keys, raw), workers=[(*before, told) for before in workers_of(table)])
 
 
 class CommitShards:
@@ -134,15 +145,20 @@ class CommitShards:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Raw items in, a row for each shard; receipts out."""
-        worker = commit_worker(self._settings)
+        worker, watch = commit_worker(self._settings), ProcessWatch("commit")
         started_s = time.time()
         keys, items = decode_raw(unpack_shards(table))
         receipts = []
-        for shard_id, pairs in groupby(zip(keys, items, strict=True), key=lambda pair: pair[0].shard_id):
+        groups = groupby(zip(keys, items, strict=True), key=lambda pair: pair[0].shard_id)
+        for (shard_id, pairs), before in zip(groups, workers_of(table), strict=True):
             rows = list(pairs)
             check_row_ids(shard_id, [key.row_id for key, _ in rows], expected=self._settings.shards.rows_of(shard_id))
             predictions = (worker.finisher.finish(item) for _, item in rows)
-            receipts.append(worker.sink.commit(shard_id, predictions, started_s=started_s))
+            receipts.append(
+                worker.sink.commit(
+                    shard_id, predictions, started_s=started_s, workers=partial(tell_after, before, watch)
+                )
+            )
         return receipts_table(receipts)
 
 
@@ -151,20 +167,32 @@ class WholeShards:
 
     def __init__(self, settings: StageSettings) -> None:
         set_process_threads(settings.num_threads)
+        self._claims = settings.claims
         self._runner = make_runner(settings)
         self._prepare = prepare_worker(settings)
         self._commit = commit_worker(settings)
+        self._watch = ModelWatch("workers", self._runner)
 
     def __call__(self, shards: pa.Table) -> pa.Table:
         """Shard ids in, receipts out."""
         with died_if_exited():
-            return receipts_table([self._run_shard(shard_id) for shard_id in shards["shard_id"].to_pylist()])
+            return receipts_table([self._claim_shard(shard_id) for shard_id in shards["shard_id"].to_pylist()])
+
+    def _claim_shard(self, shard_id: int) -> Receipt:
+        # One that hangs elsewhere is begun here after a while: the commit log decides.
+        with claim(self._claims, shard_id, patience_s=PATIENCE_S):
+            return self._run_shard(shard_id)
 
     def _run_shard(self, shard_id: int) -> Receipt:
         # A call that is repeated, or a shard that the driver's children came to first, costs one look.
         if (found := self._commit.sink.find(shard_id)) is not None:
             return found
-        return self._commit.sink.commit(shard_id, self._predict(shard_id), started_s=time.time())
+        return self._commit.sink.commit(
+            shard_id,
+            self._predict(shard_id),
+            started_s=time.time(),
+            workers=partial(tell_after, (), self._watch),
+        )
 
     def _predict(self, shard_id: int) -> Iterator[Prediction]:
         """The shard's predictions, a batch at a time."""
@@ -184,7 +212,7 @@ class PrepareWorker:
             check_preparing(package)
         self._preparer = build_preparer(package, limits=limits.to_limits(), max_fit_pixels=limits.max_fit_pixels)
         self._page = package.spec.input.decode.page
-        self._known = KnownAnswers(settings.known_answers)
+        self._known = KnownAnswers(settings.known_answers, has_places=settings.reuses_by_etag)
 
     def prepare(self, shard_id: int) -> Iterator[PreparedItem]:
         """The prepared items of a shard, in order, read ahead where reading is slow."""
@@ -197,9 +225,14 @@ class PrepareWorker:
     def prepare_refs(self, refs: Sequence[ImageRef]) -> Iterator[PreparedItem]:
         """The prepared items of some images of a shard."""
         settings = self._settings
-        fetched = fetch_images(refs, max_bytes=settings.limits.max_bytes, bytes_column=settings.bytes_column)
+        unread = {ref.image_id: found for ref in refs if (found := self._known.find_unread(ref)) is not None}
+        to_read = [ref for ref in refs if ref.image_id not in unread]
+        fetched = fetch_images(to_read, max_bytes=settings.limits.max_bytes, bytes_column=settings.bytes_column)
         seen: set[tuple[str, int]] = set()
         for ref in refs:
+            if (found := unread.get(ref.image_id)) is not None:
+                yield known_item(ref, size_bytes=found.size_bytes, sha256=found.sha256, page=found.page, fetch_ms=0.0)
+                continue
             started = time.perf_counter()
             source = next(fetched)
             fetch_ms = elapsed_ms(started)
@@ -348,6 +381,11 @@ def set_process_threads(num_threads: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(num_threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(num_threads)
+
+
+def tell_after(before: tuple[WorkerFacts, ...], watch: SelfWatch) -> tuple[WorkerFacts, ...]:
+    """What earlier workers told, and this one now."""
+    return (*before, watch.tell())
 
 
 def receipts_table(receipts: Sequence[Receipt]) -> pa.Table:

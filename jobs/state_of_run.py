@@ -19,13 +19,26 @@ from jobs.finalize import REPORT, SUCCESS
 from jobs.lease import BEAT_INTERVAL_S, LEASE_FILE, Lease, is_dead, is_living_here
 from jobs.listing import Listing, read_listing, read_stored_parts
 from jobs.plan import load_plan
+from jobs.retry_plan import read_retries, shards_left
 
 LAST_COMMITS = 64
 """The rate is that of so many commits."""
 LISTEN_S = 1.5 * BEAT_INTERVAL_S
 """A command on another machine that gives no sign for so long is taken for dead."""
 
-Phase = Literal["starting", "working", "stopped", "committed", "finished"]
+Phase = Literal["starting", "working", "stopped", "committed", "finished", "retrying", "retry_stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRetry:
+    """A retry of failed rows that is not done."""
+
+    statuses: tuple[str, ...]
+    """Of the rows that are done again."""
+    num_rows: int
+    """Images that are done again."""
+    num_left: int
+    """Of them, those that are not committed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +49,8 @@ class RunStatus:
     model_name: str
     phase: Phase
     """``starting``: a command works on it and nothing is committed yet; ``working``: one commits; ``stopped``: none
-    lives; ``committed``: likewise, and only the report is missing; ``finished``."""
+    lives; ``committed``: likewise, and only the report is missing; ``finished``; ``retrying``, ``retry_stopped``:
+    failed rows of a finished run are done again, by a command that lives or that is gone."""
     num_listed: int
     """Images listed so far."""
     is_listed_whole: bool
@@ -58,6 +72,8 @@ class RunStatus:
     """Since the last command began; None where none got so far."""
     holder: str | None
     """Which command works on it: process, machine and since when; None for none."""
+    retry: OpenRetry | None
+    """Of a finished run."""
     next_step: str
     """What to do."""
 
@@ -102,7 +118,10 @@ def read_status(output: str, *, now_s: float | None = None) -> RunStatus:
     attempts = read_attempts(uri)
     holder = find_holder(uri)
     is_finished = storage.exists(storage.join(uri, SUCCESS))
-    phase = phase_of(listing, progress, is_finished=is_finished, is_held=holder is not None)
+    retry = find_retry(uri) if is_finished else None
+    phase = phase_of(
+        listing, progress, is_finished=is_finished, is_held=holder is not None, is_retried=retry is not None
+    )
     rate = progress.images_per_s
     return RunStatus(
         run_id=plan.run_id,
@@ -120,7 +139,8 @@ def read_status(output: str, *, now_s: float | None = None) -> RunStatus:
         num_attempts=len(attempts),
         last_attempt_age_s=now - max(one.started_s for one in attempts) if attempts else None,
         holder=str(holder) if holder is not None else None,
-        next_step=next_step(phase, uri),
+        retry=retry,
+        next_step=next_step(phase, uri, retry),
     )
 
 
@@ -166,7 +186,19 @@ def see_lease(output: str) -> Lease | None:
         return None
 
 
-def phase_of(listing: Listing, progress: Progress, *, is_finished: bool, is_held: bool) -> Phase:
+def find_retry(output: str) -> OpenRetry | None:
+    """The retry that is not done; None where there is none."""
+    for plan in read_retries(output)[-1:]:
+        left = shards_left(output, plan)
+        if left:
+            num_left = sum(len(plan.selected[shard_id]) for shard_id in left)
+            return OpenRetry(statuses=plan.statuses, num_rows=plan.num_rows, num_left=num_left)
+    return None
+
+
+def phase_of(
+    listing: Listing, progress: Progress, *, is_finished: bool, is_held: bool, is_retried: bool = False
+) -> Phase:
     """Where a run stands.
 
     Args:
@@ -174,7 +206,10 @@ def phase_of(listing: Listing, progress: Progress, *, is_finished: bool, is_held
         progress: what is committed.
         is_finished: whether its report is written.
         is_held: whether a command works on it.
+        is_retried: whether a retry of it is not done.
     """
+    if is_retried:
+        return "retrying" if is_held else "retry_stopped"
     if is_held:
         return "working" if progress.num_committed else "starting"
     if is_finished:
@@ -182,8 +217,10 @@ def phase_of(listing: Listing, progress: Progress, *, is_finished: bool, is_held
     return "committed" if listing.is_whole and progress.num_committed == len(listing.shards) else "stopped"
 
 
-def next_step(phase: Phase, output: str) -> str:
+def next_step(phase: Phase, output: str, retry: OpenRetry | None = None) -> str:
     """What to do."""
+    if phase == "retry_stopped" and retry is not None:
+        return f"millrace retry {output} --status {','.join(retry.statuses)}: it goes on from what is committed"
     if phase == "finished":
         return f"nothing: read {storage.join(output, REPORT, 'report.html')}"
     if phase == "committed":

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from inference_core.errors import JobError
+from inference_core.errors import JobError, MillraceError
 
 MAX_NAMED = 10
 """Shards that a message names."""
@@ -84,6 +84,34 @@ class Watchdog:
         self._note(suspects)
         self.error = StalledError(stall_text(self._timeout_s, left=left, suspects=suspects, state=state))
         raise self.error
+
+    def find_stuck(self, grace_s: float) -> str | None:
+        """What to tell the user where ``check`` should have ended the run for some time now, and Ray does not get
+        there; None while all is well. Asked by another thread than those that Ray holds.
+
+        Args:
+            grace_s: that ``check``, and the end of the pipeline after it, may take.
+        """
+        with self._lock:
+            is_over = time.monotonic() - self._last_s > self._timeout_s + grace_s
+        if not is_over or self.error is not None:
+            return str(self.error) if is_over else None
+        try:
+            left = self._find_left()
+        except MillraceError as exc:
+            return stuck_text(self._timeout_s + grace_s, f"the commit log cannot be read either ({exc})")
+        if silent := self._unseen.difference(left):
+            self.touch(silent)
+            return None
+        return stuck_text(self._timeout_s + grace_s, f"{len(left)} shards are left")
+
+
+def stuck_text(waited_s: float, found: str) -> str:
+    """What a user is told where Ray itself hangs."""
+    return (
+        f"the run stopped: Ray must give a shard or an error within {waited_s:g} s, got neither, and {found}; what is "
+        "committed stays, and the same command goes on from there"
+    )
 
 
 def stall_text(timeout_s: float, *, left: Sequence[int], suspects: Sequence[int], state: PipelineState) -> str:

@@ -1,39 +1,15 @@
-"""Models and filters that bring their process down when they see one colour, and packages of them."""
+"""Models that bring their process down when they see one colour, and packages of them or of such filters."""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from inference_core.records import Uint8Array
 from tests.asset_packages import write_package
+from tests.strikes import POISON_RGB, strike
 from tests.tiny_models import CLASSES
-
-POISON_RGB = (255, 0, 255)
-"""An image of this colour alone is deadly."""
-
-
-def strike(how: str) -> None:
-    """Bring this process down, or never return."""
-    if how == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif how == "abort":
-        os.abort()
-    elif how == "exit":
-        sys.exit(0)
-    elif how == "memory":
-        taken = []
-        while True:
-            taken.append(np.ones(8 << 20, np.uint8))
-    elif how == "sleep":
-        time.sleep(3600)
 
 
 class Deadly(nn.Module):
@@ -58,13 +34,6 @@ class Deadly(nn.Module):
         return means
 
 
-def strike_poison(pixels: Uint8Array, *, how: str) -> Uint8Array:
-    """A filter: native code of a decoder that fails, as far as anybody else can tell."""
-    if (pixels == np.array(POISON_RGB, np.uint8)).all():
-        strike(how)
-    return pixels
-
-
 def deadly_package(folder: Path, *, how: str, stage: str = "infer", dies_of_pairs: bool = False) -> Path:
     """A package whose model, or whose filter, ends the process on poison.
 
@@ -77,7 +46,7 @@ def deadly_package(folder: Path, *, how: str, stage: str = "infer", dies_of_pair
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(Deadly().state_dict(), folder / "deadly.pth")
     options = {"how": how if stage == "infer" else "none", "dies_of_pairs": dies_of_pairs}
-    filters = [{"import": "tests.killers:strike_poison", "options": {"how": how}}] if stage == "prepare" else []
+    filters = [{"import": "tests.strikes:strike_poison", "options": {"how": how}}] if stage == "prepare" else []
     return write_package(
         folder,
         {

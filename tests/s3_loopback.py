@@ -68,6 +68,8 @@ class S3Server:
         """Requests that the bucket's policy forbids: ``DELETE``, also of many at once, ``PUT`` and so on."""
         self.fault_every: tuple[int, Fault] | None = None
         """Meet every so many-th request with a fault, for as long as this stands."""
+        self.weather: Iterator[Fault | None] | None = None
+        """Where set, gives what each request is met with: a fault, or None."""
         self._num_served = 0
         self.max_in_flight = 0
         """The most requests that were served at the same time since ``forget``."""
@@ -94,6 +96,11 @@ class S3Server:
         """Meet the next requests with these faults, one each."""
         with self._lock:
             self._faults.extend(faults)
+
+    def count(self, uri_prefix: str) -> int:
+        """How many objects there are below a prefix; no request, and no fault."""
+        bucket, _, prefix = uri_prefix.removeprefix("s3://").partition("/")
+        return sum(key.startswith(prefix) for key in list(s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys))
 
     def make_bucket(self, name: str) -> str:
         """Make a bucket where it is absent and give its URI."""
@@ -175,6 +182,8 @@ class S3Server:
     def _next_fault(self) -> Fault | None:
         if self._faults:
             return self._faults.pop(0)
+        if self.weather is not None:
+            return next(self.weather)
         self._num_served += 1
         every, fault = self.fault_every or (0, None)
         return fault if every and self._num_served % every == 0 else None

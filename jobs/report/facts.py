@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from inference_core.status import Status
 from jobs.bottleneck import Bottleneck
+from jobs.peaks import Peaks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class RunFacts:
     """What became of the package's golden images, of each attempt that found something else; "" where unknown."""
     bottleneck: Bottleneck | None = None
     """What held the run back; None where no attempt was noted."""
+    peaks: Peaks = field(default_factory=Peaks)
+    """The most that processes and GPUs had in use."""
 
     @property
     def is_balanced(self) -> bool:

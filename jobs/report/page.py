@@ -22,7 +22,7 @@ from jobs.report.number_text import (
     score_text,
     share_text,
 )
-from jobs.report.page_parts import class_bars, error_groups, histogram_bars
+from jobs.report.page_parts import class_bars, error_groups, histogram_bars, memory_rows
 from jobs.report.safe_text import visible_text
 from jobs.report.stage_table import stage_rows
 
@@ -41,6 +41,7 @@ def report_html(summary: Summary, *, facts: RunFacts, errors: Sequence[ErrorRow]
         histograms={name: histogram_bars(part) for name, part in summary.histograms.items() if part.count},
         score_quantiles={name: summary.score_sketch.quantile(q_frac) for name, q_frac in SCORE_QUANTILES.items()},
         stages=stage_rows(summary.timings),
+        memory=memory_rows(facts),
         review=[(entry, label_of(summary, entry.class_id)) for entry in summary.review.entries],
         error_groups=error_groups(errors),
         config_lines=config_lines(facts.config),

@@ -14,7 +14,7 @@ from inference_core.stats.summary import Summary
 from inference_core.status import Status
 from jobs.report.class_table import ClassRow, class_rows
 from jobs.report.csv_files import sorted_errors
-from jobs.report.facts import ErrorRow
+from jobs.report.facts import ErrorRow, RunFacts
 
 MAX_CLASSES_SHOWN = 30
 MAX_ERRORS_SHOWN = 200
@@ -71,6 +71,39 @@ def histogram_bars(histogram: UnitHistogram) -> list[HistogramBar]:
     return [
         HistogramBar(low=k / NUM_BINS, high=(k + 1) / NUM_BINS, count=count, height_frac=count / highest)
         for k, count in enumerate(histogram.counts)
+    ]
+
+
+PROCESS_WORDS: dict[str, str] = {
+    "driver": "command",
+    "workers": "worker",
+    "prepare": "preparing task",
+    "infer": "inferring actor",
+    "commit": "committing task",
+    "quarantine": "child in quarantine",
+}
+"""What the processes of a pool are called, in the order of the work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRow:
+    """The largest process of one kind."""
+
+    words: str
+    peak_bytes: int
+    length_frac: float
+    """Of the longest bar."""
+
+
+def memory_rows(facts: RunFacts) -> list[MemoryRow]:
+    """A row for each kind of process whose memory is known."""
+    peaks = facts.peaks
+    known = dict(peaks.bytes_by_pool) | ({"driver": peaks.driver_bytes} if peaks.driver_bytes else {})
+    largest = max(known.values(), default=1)
+    return [
+        MemoryRow(words=words, peak_bytes=known[kind], length_frac=known[kind] / largest)
+        for kind, words in PROCESS_WORDS.items()
+        if kind in known
     ]
 
 

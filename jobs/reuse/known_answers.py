@@ -14,6 +14,8 @@ from inference_core import storage
 from inference_core.errors import StorageError
 from jobs.reuse.answer_index import AnswerIndex
 from jobs.reuse.earlier_runs import EarlierFile
+from jobs.reuse.etag_index import EtagIndex, KnownBytes
+from jobs.sources.image_ref import ImageRef
 
 MAX_TABLES = 16
 """Files of rows that a process holds: images that stood together before mostly do so again."""
@@ -37,10 +39,12 @@ class KnownAnswers:
 
     Args:
         folder: of the index; "" where nothing is.
+        has_places: whether the index tells what lies where, too.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, has_places: bool = False) -> None:
         self._folder = folder
+        self._has_places = has_places and folder != ""
 
     def __contains__(self, key: tuple[str, int]) -> bool:
         """Whether the answer for bytes of this SHA-256 and a page of them is known, its mask too."""
@@ -58,9 +62,18 @@ class KnownAnswers:
                 return answer_of(found, file)
         return None
 
+    def find_unread(self, ref: ImageRef) -> KnownBytes | None:
+        """What an image is whose bytes need not be read: it lies where it lay, unchanged, and its answer is known."""
+        found = self._etags.find(ref) if self._has_places else None
+        return found if found is not None and (found.sha256, found.page) in self else None
+
     @cached_property
     def _index(self) -> AnswerIndex:
         return AnswerIndex(self._folder)
+
+    @cached_property
+    def _etags(self) -> EtagIndex:
+        return EtagIndex(self._folder)
 
 
 NO_ANSWERS = KnownAnswers("")

@@ -120,7 +120,8 @@ def test_one_and_two_nodes_give_the_same_rows_as_four(
         for num_nodes in (1, 2):
             if num_nodes == 2:
                 cluster.add_node(num_cpus=2, object_store_memory=STORE_BYTES)
-            for layout, stage in (("whole", "WholeShards"), ("split", "InferShards")):
+            stages = {"whole": "WholeShards"} | ({"split": "InferShards"} if num_nodes == 2 else {})
+            for layout, stage in stages.items():
                 output = tmp_path / f"{layout}-{num_nodes}"
                 with connected(cluster):
                     run_on(cluster, model, folder, output, layout=layout)
@@ -229,3 +230,27 @@ def test_a_node_that_is_lost_costs_no_row(
     assert lost, "the node was never lost"
     assert lost[0] < NUM_SHARDS, "the run was over already"
     assert read_rows(output) == expected
+
+
+def test_a_cluster_that_lost_its_head_ends_the_run_with_its_reason(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Some 200 ms for an image: the run is not over before anybody notices.
+    slow = tiny_classifier(tmp_path / "slow", side_px=96, depth=48)
+    output = tmp_path / "out"
+    struck: list[int] = []
+    with cluster_of({"num_cpus": 1}) as cluster:
+        head = cluster.address
+        monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "8")  # else Ray waits for a minute
+
+        def strike(pid: int) -> None:
+            """Take the head away, once, after the first commit."""
+            if not struck and commits(output):
+                struck.append(pid)
+                cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+
+        ended = command(*run_arguments(slow, [folder], output, *assignments(cluster)), watch=strike)
+    assert struck, "the head was never lost"
+    assert ended.code == 1, ended.err
+    assert f"error: the run stopped: the cluster's head at {head} must answer" in ended.err
+    assert not (output / "_SUCCESS").exists()

@@ -56,20 +56,24 @@ def settings_of(package: Path, images: Path, output: Path, **execution: Any) -> 
     )
 
 
-FAULTS = [
-    pytest.param({}, None, "", "", id="none"),
-    pytest.param({"max_images": 10}, None, "", "", id="small-device"),
-    pytest.param({}, POISON_RGB, "infer_error", "the model refused the image: this image is poison", id="poison"),
-    pytest.param({"max_images": 10}, POISON_RGB, "infer_error", "this image is poison", id="both"),
-    pytest.param({}, HEAVY_RGB, "oom", "does not fit the device's memory even alone", id="heavy"),
-]
+REFUSED = "the model refused the image: this image is poison"
+TOO_LARGE = "does not fit the device's memory even alone"
 
 
-@pytest.mark.parametrize(("limits", "rgb", "status", "error"), FAULTS)
-@pytest.mark.parametrize("layout", ["whole", "split"])
+@pytest.mark.parametrize(
+    ("layout", "limits", "rgb", "status", "error"),
+    [
+        pytest.param("whole", {"max_images": 10}, None, "", "", id="small-device-whole"),
+        pytest.param("split", {}, POISON_RGB, "infer_error", REFUSED, id="poison-split"),
+        pytest.param("whole", {"max_images": 10}, POISON_RGB, "infer_error", REFUSED, id="both-whole"),
+        pytest.param("split", {"max_images": 10}, POISON_RGB, "infer_error", REFUSED, id="both-split"),
+        pytest.param("whole", {}, HEAVY_RGB, "oom", TOO_LARGE, id="heavy-whole"),
+        pytest.param("split", {}, HEAVY_RGB, "oom", TOO_LARGE, id="heavy-split"),
+    ],
+)
 @pytest.mark.usefixtures("local_ray")
 def test_one_image_costs_one_row(
-    folder: Path, tmp_path: Path, limits: dict[str, int], rgb: Any, status: str, error: str, layout: str
+    folder: Path, tmp_path: Path, layout: str, limits: dict[str, int], rgb: Any, status: str, error: str
 ) -> None:
     package = fragile_package(tmp_path / "package", **limits)
     images = spoiled(folder, tmp_path / "images", rgb)

@@ -38,7 +38,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-@pytest.mark.parametrize(("layout", "head_start"), [("whole", "true"), ("whole", "false"), ("split", "false")])
+@pytest.mark.parametrize(("layout", "head_start"), [("whole", "true"), ("split", "false")])
 def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(
     tmp_path: Path, tiny_disk: Path, layout: str, head_start: str
 ) -> None:

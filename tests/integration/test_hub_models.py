@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_preparer
 from tests.hub_models import save_huggingface, save_timm
 
-pytestmark = [pytest.mark.assets, pytest.mark.integration]
+pytestmark = pytest.mark.assets
 
 TOLERANCE = 1e-4
 """Of logits; both sides compute them in float32."""
@@ -32,23 +32,26 @@ def photographs(assets: Path) -> Iterator[Path]:
     yield from sorted((assets / "coco_val" / "images").glob("*.jp*g"))[:4]
 
 
-def answers(package: ModelPackage, photograph: Path) -> dict[str, Tensor]:
-    """The raw outputs of the package's own model for a photograph."""
-    item = build_preparer(package).prepare(photograph.read_bytes(), image_id="a")
-    assert item.prepared is not None, item.error
-    return build_engine(package, device="cpu", precision="fp32", num_threads=1).run(item.prepared.tiles)
+def answers(package: ModelPackage, photographs: Iterable[Path]) -> Iterator[dict[str, Tensor]]:
+    """The raw outputs of the package's own model for each photograph."""
+    preparer = build_preparer(package)
+    engine = build_engine(package, device="cpu", precision="fp32", num_threads=1)
+    for photograph in photographs:
+        item = preparer.prepare(photograph.read_bytes(), image_id="a")
+        assert item.prepared is not None, item.error
+        yield engine.run(item.prepared.tiles)
 
 
 def check_alike(package: ModelPackage, assets: Path, reference: Any) -> None:
     """Compare every output for every photograph with what ``reference`` gives for its Pillow image."""
     seen: list[np.ndarray[Any, Any]] = []
     sizes = set()
-    for photograph in photographs(assets):
+    paths = list(photographs(assets))
+    for photograph, found in zip(paths, answers(package, paths), strict=True):
         image = Image.open(photograph).convert("RGB")
         sizes.add(image.size)
         with torch.inference_mode():
             expected: Mapping[str, Tensor] = reference(image)
-        found = answers(package, photograph)
         for name, values in found.items():
             torch.testing.assert_close(values, expected[name], rtol=0, atol=TOLERANCE)
         seen.append(next(iter(found.values())).numpy().reshape(-1)[:3])

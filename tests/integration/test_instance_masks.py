@@ -52,7 +52,6 @@ def least_iou(mask: Mask, *, scale: float) -> float:
     return 0.95 if side * scale >= 32 else 0.9
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("kind", DECODERS)
@@ -146,7 +145,6 @@ def test_predict_prints_masks(tmp_path: Path) -> None:
         assert max(mask_iou(mask, other) for other in truth["odd.png"]) >= 0.95
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_masks_do_not_depend_on_batch_or_engine(tmp_path: Path, engine: str) -> None:
     """Images of one, four and no objects in one forward; how many share it changes nothing of an image's answer."""

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from inference_core.models.package import load_package
+from jobs.settings import read_settings
 from tests.drawn_images import draw_folder, png_bytes
 from tests.integration.commands import command, run_arguments, run_until
-from tests.jobs.local_run import read_rows
+from tests.jobs.local_run import finish_job, read_rows
 from tests.tiny_models import tiny_classifier, tiny_segmenter
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -20,6 +22,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 NUM_IMAGES = 12
 BROKEN = [f"{index:04d}.png" for index in (0, 1, 5, 8, 10)]
 SETS = ("execution.rows_per_shard=2", "execution.num_cpus=2", "max_error_frac=1")
+
+
+def finished_run(model: Path, images: Path, output: Path, *sets: str) -> None:
+    """A run to be retried, made in this process: what is tried here is the other command."""
+    flags = {"model": str(model), "input": str(images), "output": str(output)}
+    config = read_settings(None, flags=flags, assignments=[*SETS, *sets])
+    finish_job(config, load_package(config.model))
 
 
 def broken_folder(folder: Path) -> Path:
@@ -50,7 +59,7 @@ def assert_as_if_never_broken(output: Path, never_broken: Path) -> None:
 @pytest.mark.parametrize("make_model", [tiny_classifier, tiny_segmenter])
 def test_rows_that_were_mended_are_as_if_never_broken(tmp_path: Path, make_model: Any) -> None:
     model, images, output = make_model(tmp_path / "model"), broken_folder(tmp_path / "images"), tmp_path / "out"
-    assert command(*run_arguments(model, [images], output, *SETS)).code == 0
+    finished_run(model, images, output)
     assert Counter(row["status"] for row in read_rows(output)) == {"ok": 7, "decode_error": 5, "unsupported": 1}
     mend(images)
 
@@ -59,7 +68,7 @@ def test_rows_that_were_mended_are_as_if_never_broken(tmp_path: Path, make_model
     assert "retry 1: 5 images with status decode_error in 4 shards, 5 to do" in ended.err
     assert "13 planned = 12 ok + 1 failed + 0 skipped" in ended.out
     never = tmp_path / "never"
-    assert command(*run_arguments(model, [images], never, *SETS)).code == 0
+    finished_run(model, images, never)
     assert_as_if_never_broken(output, never)
 
     again = command("retry", str(output), "--status", "decode_error")
@@ -72,8 +81,7 @@ def test_rows_that_were_mended_are_as_if_never_broken(tmp_path: Path, make_model
 def test_a_retry_that_is_killed_goes_on_and_is_one_retry(tmp_path: Path) -> None:
     model = tiny_classifier(tmp_path / "model", side_px=96, depth=8)
     images, output = broken_folder(tmp_path / "images"), tmp_path / "out"
-    arguments = run_arguments(model, [images], output, *SETS)
-    assert command(*arguments).code == 0
+    finished_run(model, images, output)
     mend(images)
     code, _ = run_until(
         ["retry", str(output), "--status", "decode_error", "--set", "execution.actors=1"],
@@ -102,8 +110,7 @@ def test_other_limits_are_for_the_rows_that_are_done_again(tmp_path: Path) -> No
     model, images, output = tiny_classifier(tmp_path / "model"), tmp_path / "images", tmp_path / "out"
     draw_folder(images, 3)
     (images / "large.png").write_bytes(png_bytes(7, image_hw=(60, 60)))
-    arguments = run_arguments(model, [images], output, *SETS, "limits.max_pixels=1000")
-    assert command(*arguments).code == 0
+    finished_run(model, images, output, "limits.max_pixels=1000")
     assert Counter(row["status"] for row in read_rows(output)) == {"ok": 3, "too_large": 1}
     refused = command("retry", str(output), "--status", "too_large", "--set", "include=['*.png']")
     assert refused.code == 2
@@ -111,7 +118,8 @@ def test_other_limits_are_for_the_rows_that_are_done_again(tmp_path: Path) -> No
     ended = command("retry", str(output), "--status", "too_large", "--set", "limits.max_pixels=5000")
     assert ended.code == 0, ended.err
     assert {row["status"] for row in read_rows(output)} == {"ok"}
-    assert command(*arguments).code == 0  # the run itself is as it was planned
+    as_planned = run_arguments(model, [images], output, *SETS, "limits.max_pixels=1000")
+    assert command(*as_planned).code == 0
 
 
 @pytest.mark.parametrize(
@@ -131,7 +139,7 @@ def test_statuses_that_cannot_be_retried(tmp_path: Path, status: str, message: s
 def test_only_a_finished_run_is_retried(tmp_path: Path) -> None:
     model, images, output = tiny_classifier(tmp_path / "model"), broken_folder(tmp_path / "images"), tmp_path / "out"
     assert "must hold a run" in command("retry", str(output), "--status", "oom").err
-    assert command(*run_arguments(model, [images], output, *SETS)).code == 0
+    finished_run(model, images, output)
     (output / "_commits" / "000000.json").unlink()
     ended = command("retry", str(output), "--status", "decode_error")
     assert ended.code == 1

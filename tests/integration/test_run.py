@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.drawn_images import BAD_FILES, draw_folder, write
-from tests.integration.commands import command, commits, name_of, run_arguments, run_until, wait_until_gone
+from tests.integration.commands import Ended, command, commits, name_of, run_arguments, run_until, wait_until_gone
 from tests.jobs.local_run import read_rows
 from tests.tiny_models import tiny_classifier, tiny_segmenter
 
@@ -30,9 +30,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_folder(tmp_path_factory.mktemp("images"), NUM_GOOD, with_bad=True)
 
 
-def test_rows_out_are_files_in(model: Path, folder: Path, tmp_path: Path) -> None:
-    output = tmp_path / "out"
-    ended = command(*run_arguments(model, [folder], output), "--log-format", "json")
+@pytest.fixture(scope="module")
+def finished(model: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ended, Path]:
+    """How a command ended, and its output."""
+    output = tmp_path_factory.mktemp("finished") / "out"
+    return command(*run_arguments(model, [folder], output), "--log-format", "json"), output
+
+
+def test_rows_out_are_files_in(model: Path, folder: Path, finished: tuple[Ended, Path]) -> None:
+    ended, output = finished
     assert ended.code == 3, ended.err
     rows = read_rows(output)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
@@ -140,10 +146,9 @@ def test_wrong_usage_ends_with_2(arguments: list[str], message: str) -> None:
 
 
 def test_a_resumed_run_with_other_settings_ends_with_2_and_changes_nothing(
-    model: Path, folder: Path, tmp_path: Path
+    model: Path, folder: Path, finished: tuple[Ended, Path]
 ) -> None:
-    output = tmp_path / "out"
-    assert command(*run_arguments(model, [folder], output)).code == 3
+    _, output = finished
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
     ended = command(*run_arguments(model, [folder], output, "limits.max_pixels=9"))
     assert ended.code == 2
@@ -174,10 +179,10 @@ def test_an_address_that_is_none_ends_with_2(model: Path, folder: Path, tmp_path
 
 
 @pytest.mark.parametrize("head_start", ["true", "false"])
-def test_sigterm_ends_with_143_and_the_same_command_goes_on(folder: Path, tmp_path: Path, head_start: str) -> None:
+def test_sigterm_ends_with_143(folder: Path, tmp_path: Path, head_start: str) -> None:
     slow = tiny_classifier(tmp_path / "slow", side_px=96, depth=8)
     output = tmp_path / "out"
-    sets = ("execution.rows_per_shard=1", "max_error_frac=1", f"execution.head_start={head_start}")
+    sets = ("execution.rows_per_shard=1", "execution.num_cpus=2", f"execution.head_start={head_start}")
     arguments = run_arguments(slow, [folder], output, *sets)
     # The first commits come before Ray is there where there is a head start, else after.
     code, started = run_until(arguments, lambda: commits(output) >= 1, number=signal.SIGTERM)
@@ -185,5 +190,5 @@ def test_sigterm_ends_with_143_and_the_same_command_goes_on(folder: Path, tmp_pa
     left = wait_until_gone(started, timeout_s=60)
     assert not left, [name_of(pid) for pid in left]
     assert not (output / "_SUCCESS").exists()
-    assert command(*arguments).code == 0
-    assert len(read_rows(output)) == NUM_FILES
+    num_done = len(read_rows(output))
+    assert commits(output) == num_done < NUM_FILES  # that one goes on from there: test_job_submit.py

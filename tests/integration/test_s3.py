@@ -1,23 +1,39 @@
 from __future__ import annotations
 
+import signal
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from PIL import Image
 
 from inference_core import storage
 from inference_core.models.package import load_package
 from jobs.commits import CommitLog
+from jobs.lease import LEASE_FILE, new_lease
 from jobs.settings import read_settings
-from tests.drawn_images import draw_folder
-from tests.integration.commands import command, run_arguments
-from tests.jobs.local_run import plan_job, read_rows, run_shards
+from jobs.suspects import read_suspects
+from tests.drawn_images import BAD_FILES, draw_folder
+from tests.hooked_packages import hook, hooked_classifier
+from tests.integration.commands import command, run_arguments, run_until
+from tests.jobs.local_run import finish_job, plan_job, read_rows, run_shards
+from tests.s3_loopback import S3Server
+from tests.strikes import POISON_RGB
 from tests.tiny_models import tiny_segmenter
 
 pytestmark = pytest.mark.integration
 
-ROWS_PER_SHARD = 4
+NUM_GOOD, ROWS_PER_SHARD = 12, 4
+NUM_FILES = NUM_GOOD + len(BAD_FILES)
+SETS = (f"execution.rows_per_shard={ROWS_PER_SHARD}", "execution.num_cpus=2", "max_error_frac=1")
+BROKEN = ("0001.png", "0006.png", "0010.png")
+"""In three shards."""
+POISON = "0001.png"
+"""In shard 0."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_folder(tmp_path_factory.mktemp("images"), 12, with_bad=True)
+    return draw_folder(tmp_path_factory.mktemp("images"), NUM_GOOD, with_bad=True)
 
 
 @pytest.fixture
@@ -50,38 +66,123 @@ def masks_below(output: str) -> dict[str, bytes]:
     return {found.path: storage.read_bytes(found.uri) for found in storage.list_objects(f"{output}/masks")}
 
 
-def run_on_disk(model: Path, folder: Path, output: Path) -> str:
-    flags = {"model": str(model), "input": str(folder), "output": str(output)}
-    config = read_settings(None, flags=flags, assignments=[f"execution.rows_per_shard={ROWS_PER_SHARD}"])
-    package = load_package(config.model)
-    run_shards(config, package, plan_job(config, package))
-    return config.output
-
-
-@pytest.mark.parametrize("done_before", [[], [1, 2]], ids=["from-nothing", "resumed"])
-def test_a_run_on_s3_gives_what_a_run_on_disk_gives(
-    model: Path, folder: Path, prefix: str, tmp_path: Path, done_before: list[int]
-) -> None:
+@pytest.fixture(scope="module")
+def stored(s3_bucket: str, model: Path, folder: Path) -> str:
+    """Prefix on the server with the images below ``in`` and the package below ``model``; nobody changes them."""
+    prefix = f"{s3_bucket}/{uuid4().hex}"
     upload(folder, f"{prefix}/in")
     upload(model, f"{prefix}/model")
-    output = f"{prefix}/out"
-    sets = (f"execution.rows_per_shard={ROWS_PER_SHARD}", "max_error_frac=1", "execution.num_cpus=2")
-    if done_before:
-        flags = {"model": f"{prefix}/model", "input": f"{prefix}/in", "output": output}
-        config = read_settings(None, flags=flags, assignments=sets)
-        package = load_package(config.model)
-        run_shards(config, package, plan_job(config, package), done_before)
-        records = {shard_id: CommitLog(output).read(shard_id) for shard_id in done_before}
+    return prefix
 
-    ended = command(*run_arguments(f"{prefix}/model", [f"{prefix}/in"], output, *sets))
+
+@pytest.fixture(scope="module")
+def expected(model: Path, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run on disk."""
+    output = str(tmp_path_factory.mktemp("expected") / "out")
+    run_here(str(model), str(folder), output)
+    return output
+
+
+def run_here(model: str, images: str, output: str, shard_ids: list[int] | None = None) -> None:
+    """A run of this process, to its report, or some of its shards."""
+    flags = {"model": model, "input": images, "output": output}
+    config = read_settings(None, flags=flags, assignments=SETS)
+    package = load_package(config.model)
+    if shard_ids is None:
+        finish_job(config, package)
+    else:
+        run_shards(config, package, plan_job(config, package), shard_ids)
+
+
+def image_reads(server: S3Server, images: str) -> Counter[str]:
+    """How often each image was read."""
+    below = f"/{images.removeprefix('s3://')}/"
+    return Counter(request.path for request in server.requests("GET") if request.path.startswith(below))
+
+
+def is_there(uri: str) -> bool:
+    return bool(list(storage.list_objects(uri)))
+
+
+def test_a_run_on_s3_gives_what_a_run_on_disk_gives_and_reads_each_image_once(
+    stored: str, expected: str, prefix: str, s3_server: S3Server
+) -> None:
+    s3_server.forget()
+    sets = (*SETS, "execution.head_start=false")
+    ended = command(*run_arguments(f"{stored}/model", [f"{stored}/in"], prefix, *sets))
     assert ended.code == 0, ended.err
-    on_disk = run_on_disk(model, folder, tmp_path / "out")
-    assert without_uris(read_rows(output)) == without_uris(read_rows(on_disk))
-    assert masks_below(output) == masks_below(on_disk)
-    assert storage.exists(f"{output}/_SUCCESS")
-    assert storage.exists(f"{output}/report/report.html")
-    for shard_id in done_before:
-        assert CommitLog(output).read(shard_id) == records[shard_id]
+    assert without_uris(read_rows(prefix)) == without_uris(read_rows(expected))
+    assert masks_below(prefix) == masks_below(expected)
+    assert storage.exists(f"{prefix}/_SUCCESS")
+    assert storage.exists(f"{prefix}/report/report.html")
+    assert not storage.exists(f"{prefix}/{LEASE_FILE}")
+    reads = image_reads(s3_server, f"{stored}/in")
+    assert len(reads) == NUM_FILES
+    assert set(reads.values()) == {1}
+    asked = f"/{stored.removeprefix('s3://')}/in/"
+    assert not [request for request in s3_server.requests("HEAD") if request.path.startswith(asked)]
+
+
+def test_two_commands_after_a_killed_one_give_each_row_once(
+    stored: str, expected: str, prefix: str, s3_server: S3Server
+) -> None:
+    # With a head start, and behind a command that left its lease, rows of a shard and no report.
+    run_here(f"{stored}/model", f"{stored}/in", prefix, [1, 2])
+    records = {shard_id: CommitLog(prefix).read(shard_id) for shard_id in (1, 2)}
+    dead = new_lease().model_copy(update={"pid": 2**22 + 1, "token": "dead"})
+    storage.create(f"{prefix}/{LEASE_FILE}", dead.model_dump_json().encode())
+    arguments = run_arguments(f"{stored}/model", [f"{stored}/in"], prefix, *SETS)
+    s3_server.forget()
+    with ThreadPoolExecutor(2) as pool:
+        ended = [future.result() for future in [pool.submit(command, *arguments) for _ in range(2)]]
+    assert [end.code for end in ended] == [0, 0], [end.err for end in ended]
+    assert sorted("waiting for its end" in end.err for end in ended) == [False, True]
+    assert without_uris(read_rows(prefix)) == without_uris(read_rows(expected))
+    assert masks_below(prefix) == masks_below(expected)
+    assert len(list(storage.list_objects(f"{prefix}/data"))) == -(-NUM_FILES // ROWS_PER_SHARD)
+    reads = image_reads(s3_server, f"{stored}/in")  # by children and actors, who leave each other's shards alone
+    assert (len(reads), set(reads.values())) == (NUM_FILES - 2 * ROWS_PER_SHARD, {1})
+    for shard_id, record in records.items():
+        assert CommitLog(prefix).read(shard_id) == record
+
+
+def test_a_killed_retry_goes_on(stored: str, expected: str, prefix: str, folder: Path) -> None:
+    images, output = f"{prefix}/in", f"{prefix}/out"
+    upload(folder, images)
+    for name in BROKEN:
+        storage.replace(f"{images}/{name}", b"broken")
+    run_here(f"{stored}/model", images, output)
+    assert Counter(row["status"] for row in read_rows(output))["unsupported"] == 1 + len(BROKEN)
+
+    for name in BROKEN:
+        storage.replace(f"{images}/{name}", (folder / name).read_bytes())
+    retry = ["retry", output, "--status", "unsupported", "--set", "execution.actors=1"]
+    code, _ = run_until(retry, lambda: is_there(f"{output}/_retries/"), number=signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert storage.exists(f"{output}/{LEASE_FILE}")
+    ended = command(*retry)
+    assert ended.code == 0, ended.err
+    assert f"retry 1: {1 + len(BROKEN)} images" in ended.err
+    assert without_uris(read_rows(output)) == without_uris(read_rows(expected))
+    assert masks_below(output) == masks_below(expected)
+    assert len(list(storage.list_objects(f"{output}/data"))) == -(-NUM_FILES // ROWS_PER_SHARD)
+
+
+def test_an_image_that_kills_is_done_in_quarantine(prefix: str, folder: Path, tmp_path: Path) -> None:
+    images, output = f"{prefix}/in", f"{prefix}/out"
+    deadly = hooked_classifier(tmp_path / "deadly", input__filters=[hook("tests.strikes:strike_poison", how="kill")])
+    upload(deadly, f"{prefix}/model")
+    upload(folder, images)
+    buffer = BytesIO()
+    Image.new("RGB", (24, 20), POISON_RGB).save(buffer, format="PNG")
+    storage.replace(f"{images}/{POISON}", buffer.getvalue())
+    ended = command(*run_arguments(f"{prefix}/model", [images], output, *SETS))
+    assert ended.code == 0, ended.err
+    rows = {row["image_id"]: row["status"] for row in read_rows(output)}
+    assert len(rows) == NUM_FILES
+    assert [name for name, status in rows.items() if status == "crashed"] == [POISON]
+    assert sum(status == "ok" for status in rows.values()) == NUM_GOOD - 1
+    assert 0 in read_suspects(output)
 
 
 def test_a_store_that_ignores_conditions_is_refused(

@@ -57,16 +57,16 @@ def test_work_begins_before_the_listing_ends_and_takes_several_executions(
     tmp_path: Path, classifier: ModelPackage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = draw_folder(tmp_path / "images", 60, with_bad=True)
-    undisturbed = job(classifier, folder, tmp_path / "one", **{"execution.rows_per_shard": 4})
+    undisturbed = job(classifier, folder, tmp_path / "one", **{"execution.rows_per_shard": 8})
     run_shards(undisturbed, classifier, plan_job(undisturbed, classifier))
-    monkeypatch.setattr(manifest, "PART_ROWS", 16)
+    monkeypatch.setattr(manifest, "PART_ROWS", 32)
     monkeypatch.setattr(run_module, "LISTING_PATIENCE_S", 0.0)
     monkeypatch.setattr(run_module, "MAX_EXECUTION_SHARDS", 3)
-    config = job(classifier, folder, tmp_path / "many", **{"execution.rows_per_shard": 4})
+    config = job(classifier, folder, tmp_path / "many", **{"execution.rows_per_shard": 8})
     (state,) = watched_run(config)
     assert (tmp_path / "many" / "_SUCCESS").is_file()
-    assert len(list((tmp_path / "many" / "manifest").iterdir())) == 4
-    assert state.listing.num_rows in (16, 32, 48, 63)
+    assert len(list((tmp_path / "many" / "manifest").iterdir())) == 2
+    assert state.listing.num_rows in (32, 63)
     assert read_rows(config.output) == read_rows(undisturbed.output)
 
 

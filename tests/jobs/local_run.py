@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pyarrow.parquet as pq
 
 from inference_core import storage
 from inference_core.models.package import ModelPackage
+from jobs.attempts import AttemptRecord, note_attempt
 from jobs.columns import SHARD_SCHEMA
 from jobs.commits import CommitLog
 from jobs.config import JobConfig
 from jobs.driver import open_listing, stage_settings
+from jobs.finalize import Outcome, finalize
 from jobs.listing import Listing
 from jobs.plan import Plan, find_plan, make_plan
 from jobs.stages import StageSettings, WholeShards, commit_worker, prepare_worker
@@ -51,6 +54,17 @@ def run_shards(
     """Commit shards, all by default, as an actor of the whole layout does; the receipts."""
     ids = list(range(len(list_job(config).shards))) if shard_ids is None else list(shard_ids)
     return WholeShards(worker_settings(config, package, plan))(shard_table(ids))
+
+
+def finish_job(config: JobConfig, package: ModelPackage) -> Outcome:
+    """Run a job to its report."""
+    plan = plan_job(config, package)
+    run_shards(config, package, plan)
+    started = AttemptRecord(
+        started_s=time.time(), layout="whole", layout_reason="asked", actors=1, num_cores=1, versions={}
+    )
+    note_attempt(config.output, started)
+    return finalize(config.output, plan)
 
 
 def shard_table(shard_ids: Iterable[int]) -> pa.Table:

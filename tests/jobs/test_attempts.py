@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.attempts import AttemptRecord, note_attempt, read_attempts, worked_s
+from inference_core import storage
+from inference_core.errors import StorageError
+from jobs.attempts import AttemptRecord, note_attempt, noted_end, read_attempts, read_ends, worked_s
 
 
 def attempt(started_s: float) -> AttemptRecord:
@@ -64,3 +68,42 @@ def test_work_is_never_longer_than_from_the_first_start_to_the_last_commit(
 ) -> None:
     worked = worked_s(map(attempt, starts), map(span, ends))
     assert 0 <= worked <= max([0.0, *(end - start for start in starts for end in ends)])
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt, SystemExit], ids=str)
+def test_how_an_attempt_ended_is_kept_whatever_ended_it(tmp_path: Path, error: type[BaseException] | None) -> None:
+    output = str(tmp_path)
+    before_s = time.time()
+    for started_s in (1.0, 2.0):
+        note_attempt(output, attempt(started_s))
+    with nullcontext() if error is None else pytest.raises(error), noted_end(output, started_s=2.0):
+        if error is not None:
+            raise error
+    (end,) = read_ends(output)
+    assert end.ended_s >= before_s
+    assert end.driver_peak_bytes is not None
+    assert (tmp_path / "_attempts" / "0002-end.json").is_file()
+    assert [found.started_s for found in read_attempts(output)] == [1.0, 2.0]
+    note_attempt(output, attempt(3.0))
+    assert (tmp_path / "_attempts" / "0003.json").is_file()
+
+
+def test_a_command_without_an_attempt_leaves_no_end(tmp_path: Path) -> None:
+    with noted_end(str(tmp_path), started_s=1.0):
+        pass
+    assert read_ends(str(tmp_path)) == []
+
+
+def test_what_ended_an_attempt_is_told_and_not_that_the_store_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_attempt(str(tmp_path), attempt(1.0))
+
+    def full(uri: str, data: bytes) -> bool:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(storage, "create", full)
+    with pytest.raises(ValueError, match="the cause"), noted_end(str(tmp_path), started_s=1.0):
+        raise ValueError("the cause")
+    with pytest.raises(StorageError, match="full"), noted_end(str(tmp_path), started_s=1.0):
+        pass

@@ -104,6 +104,7 @@ def test_settings_as_json(make_job: MakeJob, capsys: pytest.CaptureFixture[str])
     print_settings(settings, console=Console(), log_format="json")
     state = json.loads(capsys.readouterr().err)
     assert state.pop("event") == "settings"
+    assert state.pop("time").endswith("+00:00")
     assert state == settings.model_dump(mode="json")
 
 

@@ -21,7 +21,9 @@ from jobs.columns import (
     encode_raw,
     pack_shards,
     unpack_shards,
+    workers_of,
 )
+from jobs.worker_facts import WorkerFacts
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SIZES = st.integers(1, 6)
@@ -205,3 +207,7 @@ def test_packed_shards_unpack_to_their_items(items: list[RawItem], steps: list[i
     # Ray cuts and joins tables of packed shards as it likes.
     parts = [packed.slice(index, 1) for index in range(packed.num_rows)]
     assert unpack_shards(pa.concat_tables([packed.schema.empty_table(), *parts])).combine_chunks().equals(table)
+    assert workers_of(packed) == [()] * packed.num_rows
+    told = [(WorkerFacts(pool="prepare", peak_bytes=index),) for index in range(packed.num_rows)]
+    again = pack_shards(table, workers=told)
+    assert workers_of(pa.concat_tables([again.slice(index, 1) for index in range(again.num_rows)] or [again])) == told

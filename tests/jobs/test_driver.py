@@ -28,7 +28,7 @@ class Told:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def advance(self, *, num_rows: int, num_failed: int) -> None:
+    def advance(self, *, shard_id: int, num_rows: int, num_failed: int) -> None:
         self.rows += num_rows
         self.failed += num_failed
 
@@ -65,14 +65,27 @@ def test_each_shard_is_shown_once_whoever_committed_it(make_job: MakeJob, classi
     assert told.failed == 3
 
 
-@pytest.mark.parametrize("num_done", range(6))
-def test_what_is_left_is_each_shard_once(make_job: MakeJob, classifier: ModelPackage, num_done: int) -> None:
+@pytest.mark.parametrize(
+    ("num_done", "num_ahead", "expected"),
+    [
+        pytest.param(0, 0, [0, 1, 2, 3, 4], id="nobody-is-ahead"),
+        pytest.param(2, 0, [2, 3, 4], id="nobody-is-ahead-of-a-resumed-run"),
+        pytest.param(0, 1, [1, 2, 3, 4, 0], id="one-works-on-the-first"),
+        pytest.param(0, 4, [2, 3, 4, 0, 1], id="more-than-half"),
+        pytest.param(1, 1, [3, 4, 1, 2], id="who-was-quick-will-come-further"),
+        pytest.param(4, 2, [4], id="the-last"),
+        pytest.param(5, 2, [], id="none"),
+    ],
+)
+def test_what_is_left_is_each_shard_once_and_last_what_others_come_to(
+    make_job: MakeJob, classifier: ModelPackage, num_done: int, num_ahead: int, expected: list[int]
+) -> None:
     config = make_job(execution__rows_per_shard=2)
     plan = plan_job(config, classifier)
     seen = SeenShards(config.output, range(len(list_job(config).shards)), Told())
     run_shards(config, classifier, plan, range(num_done))
     seen.look()
-    assert sorted(seen.left()) == list(range(num_done, 5))
+    assert seen.left(num_ahead=num_ahead) == expected
 
 
 UDF_FAILED = """\x1b[36mray::MapBatches(PrepareShards)()\x1b[39m (pid=1, ip=10.0.0.1)

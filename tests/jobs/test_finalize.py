@@ -9,9 +9,10 @@ import pytest
 
 from inference_core.errors import JobError
 from inference_core.models.package import ModelPackage
-from jobs.attempts import AttemptRecord, note_attempt
+from jobs.attempts import AttemptRecord, note_attempt, noted_end, read_attempts
 from jobs.commits import CommitLog
 from jobs.finalize import Outcome, finalize, iso_time
+from jobs.peak_memory import process_peak_bytes
 from jobs.plan import Plan
 from tests.drawn_images import write
 from tests.jobs.conftest import MakeJob
@@ -158,6 +159,15 @@ def test_unfinished_files_of_killed_writers_are_removed(output: Path, plan: Plan
     os.utime(output / "data" / ".millrace-tmp-0123456789abcdef", (1, 1))
     finalize(str(output), plan)
     assert not list(output.rglob(".millrace-tmp-*"))
+
+
+def test_the_report_tells_the_largest_processes(output: Path, plan: Plan) -> None:
+    with noted_end(str(output), started_s=read_attempts(str(output))[0].started_s):
+        pass
+    peaks = finalize(str(output), plan).facts.peaks
+    assert peaks.driver_bytes == pytest.approx(process_peak_bytes(), rel=0.05)
+    assert set(peaks.bytes_by_pool) == {"workers"}
+    assert summary_of(output)["run"]["peaks"]["bytes_by_pool"] == dict(peaks.bytes_by_pool)
 
 
 def test_a_run_without_attempt_records_is_reported_too(output: Path, plan: Plan) -> None:

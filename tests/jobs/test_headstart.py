@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from inference_core.models.package import ModelPackage
+from jobs.claims import claim
 from jobs.commits import CommitLog
 from jobs.config import ExecutionConfig
 from jobs.headstart import can_start_ahead, has_ended, start_ahead
+from jobs.stages import StageSettings, WholeShards
 from tests.jobs.conftest import MakeJob
-from tests.jobs.local_run import list_job, plan_job, read_rows, run_shards, worker_settings
+from tests.jobs.local_run import list_job, plan_job, read_rows, run_shards, shard_table, worker_settings
 
 PATIENCE_S = 60.0
 
@@ -48,6 +52,33 @@ def test_children_that_are_stopped_at_once_leave_whole_shards_or_nothing(
     assert len(read_rows(config.output)) == len(done) if done else True
     run_shards(config, classifier, plan)
     assert [row["row_id"] for row in read_rows(config.output)] == list(range(10))
+
+
+@pytest.fixture
+def claimed(make_job: MakeJob, classifier: ModelPackage, tmp_path: Path) -> StageSettings:
+    """Settings of three shards, with claims."""
+    config = make_job(execution__rows_per_shard=4)
+    settings = worker_settings(config, classifier, plan_job(config, classifier))
+    (tmp_path / "claims").mkdir()
+    return replace(settings, claims=str(tmp_path / "claims"))
+
+
+def test_children_leave_a_shard_that_another_process_works_on(claimed: StageSettings) -> None:
+    log = CommitLog(claimed.output)
+    with claim(claimed.claims, 1, patience_s=0), start_ahead(claimed, range(3), num_processes=1):
+        wait_for_commits(log, 2)
+    assert log.committed() == {0, 2}
+
+
+def test_an_actor_waits_for_a_shard_that_another_process_works_on(claimed: StageSettings) -> None:
+    actor, other = WholeShards(claimed), WholeShards(replace(claimed, claims=""))
+    with ThreadPoolExecutor(1) as pool:
+        with claim(claimed.claims, 1, patience_s=0):
+            found = pool.submit(actor, shard_table([1]))
+            time.sleep(0.3)
+            assert CommitLog(claimed.output).committed() == set()
+            other(shard_table([1]))
+        assert found.result(PATIENCE_S)["is_winner"].to_pylist() == [False]
 
 
 def test_no_children_are_no_work(make_job: MakeJob, classifier: ModelPackage) -> None:

@@ -18,7 +18,8 @@ from jobs.stages import StageSettings
 from tests.drawn_images import draw_folder
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import plan_job, read_rows, run_shards, shard_table, worker_settings
-from tests.killers import POISON_RGB, deadly_package
+from tests.killers import deadly_package
+from tests.strikes import POISON_RGB
 
 NUM_IMAGES = 8
 

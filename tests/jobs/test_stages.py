@@ -40,6 +40,14 @@ def mask_bytes(output: Path) -> dict[str, bytes]:
     return {path.relative_to(output).as_posix(): path.read_bytes() for path in paths}
 
 
+def pools_of(output: Path) -> set[tuple[str, ...]]:
+    """Who told of themselves in the records; each told its memory."""
+    log = CommitLog(str(output))
+    told = [record.workers for record in log.read_many(sorted(log.committed()))]
+    assert all(facts.peak_bytes and facts.gpu is None for workers in told for facts in workers)
+    return {tuple(facts.pool for facts in workers) for workers in told}
+
+
 @pytest.mark.parametrize("task", ["classifier", "segmenter"])
 def test_both_layouts_give_the_same_rows_and_masks(
     make_job: MakeJob, request: pytest.FixtureRequest, tmp_path: Path, task: str
@@ -59,6 +67,8 @@ def test_both_layouts_give_the_same_rows_and_masks(
         assert receipts.schema.equals(RECEIPT_SCHEMA)
         assert receipts["shard_id"].to_pylist() == shard_ids
 
+    told = {name: pools_of(tmp_path / name) for name in ("whole", "split")}
+    assert told == {"whole": {("workers",)}, "split": {("prepare", "infer", "commit")}}
     assert read_rows(tmp_path / "split") == read_rows(tmp_path / "whole")
     masks = [mask_bytes(tmp_path / name) for name in ("whole", "split")]
     assert masks[0] == masks[1]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,9 @@ from jobs.finalize import finalize
 from jobs.lease import LEASE_FILE, Lease, new_lease
 from jobs.listing import LISTING_FILE
 from jobs.results import read_results
-from jobs.state_of_run import LAST_COMMITS, find_holder, fold_progress, read_status
-from jobs.status_command import status_rows
+from jobs.retry_plan import RetryPlan, store_retry
+from jobs.state_of_run import LAST_COMMITS, OpenRetry, find_holder, fold_progress, read_status
+from jobs.status_command import show_status, status_rows
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import plan_job, run_shards
 
@@ -73,6 +76,54 @@ def test_a_finished_run_and_its_counts(make_job: MakeJob, classifier: ModelPacka
     assert status.last_attempt_age_s == pytest.approx(last_s + 5.0 - 1000.0)
     assert status.eta_s is None
     assert "report.html" in status.next_step
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_retry_that_is_not_done_is_told(make_job: MakeJob, classifier: ModelPackage, is_held: bool) -> None:
+    config = make_job(execution__rows_per_shard=4)
+    plan = plan_job(config, classifier)
+    run_shards(config, classifier, plan)
+    finalize(config.output, plan)
+    assert read_status(config.output).retry is None
+    selected = {0: (0, 1), 2: (1,)}
+    retry = RetryPlan(generation=1, statuses=("decode_error", "oom"), limits=config.limits, selected=selected)
+    store_retry(config.output, retry)
+    log, again = CommitLog(config.output), CommitLog(config.output, generation=1)
+    again.create(log.read(0))
+    if is_held:
+        hold(config.output)
+    status = read_status(config.output)
+    assert status.phase == ("retrying" if is_held else "retry_stopped")
+    assert status.retry == OpenRetry(statuses=("decode_error", "oom"), num_rows=3, num_left=1)
+    assert ("retry", "3 images with status decode_error, oom, 1 left") in status_rows(status)
+    assert ("--status decode_error,oom" in status.next_step) is not is_held
+    again.create(log.read(2))
+    status = read_status(config.output)
+    assert (status.phase, status.retry) == ("working" if is_held else "finished", None)
+
+
+def test_a_run_is_watched_until_no_command_works_on_it(
+    make_job: MakeJob, classifier: ModelPackage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_job(execution__rows_per_shard=4)
+    plan = plan_job(config, classifier)
+    hold(config.output)
+
+    def work() -> None:
+        for shard_id in range(3):
+            run_shards(config, classifier, plan, [shard_id])
+        finalize(config.output, plan)
+        storage.delete_many([storage.join(config.output, LEASE_FILE)])
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    show_status(config.output, as_json=True, watch=0.01)
+    worker.join()
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told[-1]["phase"] == "finished"
+    assert {status["phase"] for status in told[:-1]} <= {"starting", "working"}
+    counts = [status["num_done"] for status in told]
+    assert counts == sorted(counts)
 
 
 def test_reading_the_status_changes_nothing(make_job: MakeJob, classifier: ModelPackage, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from inference_core.stats.summary import Summary
+from jobs.peaks import GpuPeak, Peaks
 from jobs.report.facts import ErrorRow, RunFacts
 from jobs.report.page import config_lines, report_html
 from tests.jobs.report.conftest import fold, ok_row
@@ -174,3 +175,21 @@ def test_a_name_that_is_no_unicode_does_not_break_the_page(classified: Summary, 
 def test_settings_that_yaml_does_not_know_are_shown_as_text() -> None:
     lines = config_lines({"output": PurePosixPath("out/run"), "size_hw": (2, 3)})
     assert lines == ["output: out/run", "size_hw:", "- 2", "- 3"]
+
+
+def test_memory_and_gpus_are_shown_where_they_are_known(classified: Summary, facts: RunFacts) -> None:
+    assert "No memory was recorded." in Page(report_html(classified, facts=facts, errors=[])).text
+    gpu = GpuPeak(
+        host="<node>", gpu="0", name="H100", busy_frac=0.625, used_bytes=20_000_000_000, total_bytes=80_000_000_000
+    )
+    peaks = Peaks(
+        driver_bytes=400_000_000,
+        bytes_by_pool={"workers": 800_000_000},
+        gpu_tensor_bytes=7_000_000_000,
+        gpus=(gpu,),
+        num_oom_halvings=3,
+    )
+    text = Page(report_html(classified, facts=replace(facts, peaks=peaks), errors=[])).text
+    for part in ("command 400 MB", "worker 800 MB", "at most 7 GB of a GPU", "were halved: 3", "<node> 0, H100"):
+        assert part in text
+    assert "62.5 % 20 GB 80 GB" in text

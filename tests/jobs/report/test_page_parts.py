@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,9 @@ from inference_core.stats.class_counts import ClassCounts
 from inference_core.stats.histogram import UnitHistogram
 from inference_core.stats.summary import Summary
 from inference_core.status import STATUSES
-from jobs.report.facts import ErrorRow
-from jobs.report.page_parts import STATUS_WORDS, class_bars, error_groups, histogram_bars
+from jobs.peaks import Peaks
+from jobs.report.facts import ErrorRow, RunFacts
+from jobs.report.page_parts import STATUS_WORDS, class_bars, error_groups, histogram_bars, memory_rows
 
 
 def test_every_status_is_explained() -> None:
@@ -64,3 +67,15 @@ def test_errors_are_grouped_cut_and_counted_by_reason() -> None:
     )
     assert decode.reasons == [(f"reason {k}", 38 if k < 3 else 37) for k in range(5)]
     assert (crashed.status, crashed.count, crashed.reasons) == ("crashed", 1, [])
+
+
+def test_processes_are_shown_in_the_order_of_the_work(facts: RunFacts) -> None:
+    pools = {"commit": 50, "infer": 200, "prepare": 100}
+    rows = memory_rows(replace(facts, peaks=Peaks(driver_bytes=400, bytes_by_pool=pools)))
+    assert [(row.words, row.peak_bytes, row.length_frac) for row in rows] == [
+        ("command", 400, 1.0),
+        ("preparing task", 100, 0.25),
+        ("inferring actor", 200, 0.5),
+        ("committing task", 50, 0.125),
+    ]
+    assert memory_rows(replace(facts, peaks=Peaks())) == []

@@ -1,7 +1,7 @@
 """Whether the sentence on what held a run back is true: a run that preparing holds back and one that inferring does,
 each before and after its advice is followed.
 
-    python benchmarks/bottleneck.py --images FOLDER --prepare-model PACKAGE --infer-model PACKAGE
+    python benchmarks/advice.py --images FOLDER --prepare-model PACKAGE --infer-model PACKAGE
 
 Large JPEG files go through a small model, small ones through a large model. Each is planned (what is expected), run
 (what was found), and run again with the change that was advised: another resampler in a copy of the package, another

@@ -1,0 +1,1 @@
+"""What ``benchmarks/chaos.py`` does to runs, where, and how it judges them."""

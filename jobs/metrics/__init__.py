@@ -1,0 +1,1 @@
+"""What a run tells Prometheus while it works: the driver serves it, from the records of committed shards."""
