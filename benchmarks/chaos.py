@@ -1,4 +1,4 @@
-"""Disturb runs in every way that happens, and see that each gives what an undisturbed one gives.
+"""Disturb runs in many ways, and see that each gives what an undisturbed one gives.
 
     python benchmarks/chaos.py --faults 26 --seed 0
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from tempfile import TemporaryDirectory
 
-import pyarrow as pa
-
-from inference_core.errors import ConfigError, JobError
+from inference_core.errors import ConfigError
 from inference_core.importing.findings import Findings
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_runner, check_runner, has_cuda_device
@@ -36,13 +33,11 @@ from jobs.places import blamed_on, check_places
 from jobs.plan import Plan, find_plan, inputs_of, make_plan
 from jobs.pools import Pools
 from jobs.progress import RunProgress
+from jobs.receipts import pipeline_receipts, quarantine_receipts
 from jobs.resources import PoolChoice, available_cpus, choose_pools, cluster_address, is_cluster_elsewhere, workers_in
+from jobs.seen_shards import SeenShards
 from jobs.stages import StageSettings
 from jobs.suspects import note_suspects, read_suspects
-from jobs.watchdog import StalledError, Watchdog
-
-NO_START = "error raised in its creation task"
-"""How Ray says that a worker refused to start: no image is to blame, and quarantine would meet the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,22 +59,10 @@ class RunState:
     """What was found of a model that this command imported."""
 
 
-OWN_ERROR = re.compile(r"^inference_core\.errors\.(\w+): (.+)$", re.MULTILINE)
-ANY_ERROR = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit|Interrupt)): (.+)$", re.MULTILINE)
-RAY_WRAPPERS = ("UserCodeException", "RayTaskError", "RayDataUserCodeException", "SystemException")
-"""Errors of Ray that only say that another one happened."""
-
-AHEAD_FACTOR = 4
-"""Shards that processes with a head start commit until the pipeline's first commit, for each that they have committed
-when it is built: the actors still have to start, which takes longer than Ray itself."""
 LISTING_PATIENCE_S = 3.0
 """How long work waits for the whole listing once its first part is there: most inputs are listed by then."""
 MAX_EXECUTION_SHARDS = 20_000
 """Of one execution of Ray Data, whose driver keeps something of each; longer runs take several, one after the other."""
-
-
-class WorkersDiedError(JobError):
-    """Processes of workers ended, not by an error of Python's."""
 
 
 ShowState = Callable[[RunState], RunProgress]
@@ -254,12 +237,6 @@ def execute(
                     )
 
 
-def uncommitted(output: str, shard_ids: Iterable[int], *, generation: int = 0) -> list[int]:
-    """Those of some shards that are not committed, in the run itself or in a retry of it."""
-    done = CommitLog(output, generation=generation).committed()
-    return [shard_id for shard_id in shard_ids if shard_id not in done]
-
-
 def attempt_record(
     choice: PoolChoice, workers: Workers, *, levers: dict[str, str], started_s: float, golden: GoldenNote | None
 ) -> AttemptRecord:
@@ -279,27 +256,6 @@ def attempt_record(
     )
 
 
-def pipeline_receipts(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools) -> Iterator[pa.Table]:
-    """Receipts of shards as the pipeline commits them; none where nothing is to do.
-
-    Shards that workers die on are left out, and so are all that follow where too many die.
-    """
-    if shard_ids:
-        from jobs.pipeline import build_pipeline
-        from jobs.runtime import watched_by
-
-        watchdog = Watchdog(
-            settings.no_progress_timeout_s,
-            shard_ids=shard_ids,
-            find_left=lambda: uncommitted(settings.output, shard_ids),
-            note=lambda suspects: note_suspects(settings.output, suspects),
-        )
-        with watched_by(watchdog), suppress(WorkersDiedError):
-            for receipts in iterate(build_pipeline(shard_ids, settings, pools=pools), watchdog=watchdog):
-                watchdog.touch(receipts["shard_id"].to_pylist())
-                yield receipts
-
-
 def quarantine(output: str, seen: SeenShards, settings: StageSettings, *, pools: Pools, progress: RunProgress) -> None:
     """Do the shards that the pipeline left, each in a child process of an actor.
 
@@ -314,78 +270,6 @@ def quarantine(output: str, seen: SeenShards, settings: StageSettings, *, pools:
     for table in quarantine_receipts(left, settings, pools=pools):
         seen.add(table)
     seen.look()
-
-
-def quarantine_receipts(shard_ids: Sequence[int], settings: StageSettings, *, pools: Pools) -> Iterator[pa.Table]:
-    """Receipts of shards as children commit them.
-
-    Raises:
-        JobError: one cannot be done there either, or nothing moves.
-    """
-    from jobs.pipeline import build_quarantine
-    from jobs.runtime import set_tolerance, watched_by
-
-    watchdog = Watchdog(
-        quarantine_patience_s(settings, shard_ids),
-        shard_ids=shard_ids,
-        find_left=lambda: uncommitted(settings.output, shard_ids, generation=settings.generation),
-        note=lambda suspects: None,  # they are in quarantine already
-    )
-    with watched_by(watchdog):
-        with set_tolerance(num_shards=0):
-            receipts = build_quarantine(shard_ids, settings, pools=pools)
-        for table in iterate(receipts, watchdog=watchdog):
-            watchdog.touch(table["shard_id"].to_pylist())
-            yield table
-
-
-def quarantine_patience_s(settings: StageSettings, shard_ids: Sequence[int]) -> float:
-    """How long quarantine may go without a commit: each image of a shard may take all its time, in two children."""
-    most_rows = max(len(settings.shards.rows_of(shard_id)) for shard_id in shard_ids)
-    return settings.no_progress_timeout_s + 2 * most_rows * settings.image_timeout_s
-
-
-class SeenShards:
-    """Which shards are known to be committed, each shown once.
-
-    Args:
-        output: the run's folder or prefix.
-        todo: shards that were not committed when the command began.
-        progress: told of each shard.
-    """
-
-    def __init__(self, output: str, todo: Sequence[int], progress: RunProgress) -> None:
-        self._log = CommitLog(output)
-        self._todo = todo
-        self._seen: set[int] = set()
-        self._progress = progress
-
-    def add(self, receipts: pa.Table) -> None:
-        """Take note of shards that the pipeline committed."""
-        for receipt in receipts.to_pylist():
-            self._show(receipt["shard_id"], num_rows=receipt["num_rows"], num_ok=receipt["num_ok"])
-
-    def look(self) -> None:
-        """Take note of what others committed."""
-        found = sorted(self._log.committed().intersection(self._todo) - self._seen)
-        for record in self._log.read_many(found):
-            self._show(record.shard_id, num_rows=record.num_rows, num_ok=record.status_counts["ok"])
-
-    def left(self, *, num_ahead: int = 0) -> list[int]:
-        """Shards not known to be committed.
-
-        Args:
-            num_ahead: processes that have a head start and go on. What they work on, and will come to before the
-                pipeline is there, stands last, so that no image is read twice.
-        """
-        left = [shard_id for shard_id in self._todo if shard_id not in self._seen]
-        next_of_others = min(num_ahead + AHEAD_FACTOR * len(self._seen), len(left) // 2) if num_ahead else 0
-        return left[next_of_others:] + left[:next_of_others]
-
-    def _show(self, shard_id: int, *, num_rows: int, num_ok: int) -> None:
-        if shard_id not in self._seen:
-            self._seen.add(shard_id)
-            self._progress.advance(shard_id=shard_id, num_rows=num_rows, num_failed=num_rows - num_ok)
 
 
 def check_package(package: ModelPackage, execution: ExecutionConfig) -> Runner:
@@ -409,40 +293,6 @@ def check_package(package: ModelPackage, execution: ExecutionConfig) -> Runner:
             key="execution.compile" if execution.compile else "execution.cuda_graphs",
         )
     return runner
-
-
-def iterate(receipts: object, *, watchdog: Watchdog | None = None) -> Iterator[pa.Table]:
-    """Receipts as shards are committed, with Ray's errors translated, and that of the watchdog as it is."""
-    from ray.data import Dataset
-    from ray.data.exceptions import ExecutionTimeoutError, SystemException
-    from ray.exceptions import RayError, RayTaskError
-
-    assert isinstance(receipts, Dataset), "the pipeline is a dataset"
-    try:
-        yield from receipts.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-    except (RayError, ExecutionTimeoutError, SystemException, StalledError) as exc:
-        if watchdog is not None and watchdog.error is not None:
-            raise watchdog.error from exc
-        is_death = isinstance(exc, RayError) and not isinstance(exc, RayTaskError) and NO_START not in str(exc)
-        raise (WorkersDiedError if is_death else JobError)(
-            f"the run stopped: {root_cause(exc)}; what is committed stays, and the same command goes on from there"
-        ) from exc
-
-
-def root_cause(error: BaseException) -> str:
-    """Why a worker stopped: the last of our own errors that Ray's text holds, else the last of any, else its beginning.
-
-    Ray keeps the chain of causes as text only.
-    """
-    text = str(error)
-    named: list[tuple[str, str]] = OWN_ERROR.findall(text) or [
-        found for found in ANY_ERROR.findall(text) if found[0] not in RAY_WRAPPERS
-    ]
-    if named:
-        name, message = named[-1]
-        return f"{name}: {message}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
 
 
 def index_answers(config: JobConfig, plan: Plan, *, on_gpus: bool, progress: RunProgress) -> str:

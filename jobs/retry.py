@@ -13,7 +13,7 @@ from inference_core.validation import build_settings
 from jobs.attempts import note_attempt, noted_end
 from jobs.commits import CommitLog
 from jobs.config import JobConfig, identity_of
-from jobs.driver import attempt_record, quarantine_receipts, stage_settings
+from jobs.driver import attempt_record, stage_settings
 from jobs.finalize import Outcome, finalize
 from jobs.kept_model import find_model
 from jobs.lease import hold_lease
@@ -21,6 +21,7 @@ from jobs.listing import Listing, check_parts, read_listing
 from jobs.metrics.measured_run import measured
 from jobs.plan import Plan, load_plan
 from jobs.progress import RunProgress
+from jobs.receipts import quarantine_receipts
 from jobs.resources import choose_pools, workers_in
 from jobs.retry_plan import RetryPlan, read_retries, select_rows, shards_left, store_retry
 from jobs.settings import assign

@@ -13,7 +13,8 @@ from inference_core.errors import JobError
 from inference_core.golden.read import GoldenImage
 from inference_core.golden.seal import seal
 from inference_core.models.package import ModelPackage, load_package
-from jobs.driver import pipeline_receipts, stage_settings
+from jobs.driver import stage_settings
+from jobs.receipts import pipeline_receipts
 from jobs.resources import choose_pools
 from jobs.runtime import ray_session
 from jobs.settings import read_settings

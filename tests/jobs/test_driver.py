@@ -9,7 +9,9 @@ from ray.exceptions import RayTaskError
 from inference_core.errors import ConfigError, ModelError
 from inference_core.models.package import ModelPackage, load_package
 from jobs.config import ExecutionConfig
-from jobs.driver import SeenShards, check_package, find_state, root_cause
+from jobs.driver import check_package, find_state
+from jobs.receipts import root_cause
+from jobs.seen_shards import SeenShards
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import list_job, plan_job, run_shards
 from tests.tiny_models import tiny_classifier

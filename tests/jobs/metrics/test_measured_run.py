@@ -16,10 +16,11 @@ from rich.console import Console
 from inference_core.models.package import ModelPackage
 from jobs.commits import CommitLog
 from jobs.config import JobConfig
-from jobs.driver import SeenShards, find_state
+from jobs.driver import find_state
 from jobs.metrics.measured_run import measured
 from jobs.metrics.pool_loads import PoolLoads
 from jobs.progress import Counter, LineProgress, make_progress
+from jobs.seen_shards import SeenShards
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import list_job, plan_job, run_shards
 
