@@ -20,8 +20,8 @@ settings.load_profile("millrace")
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 
 
-MAX_WORKERS = 4
-"""Of ``-n auto``: each holds torch and other engines, some 1.5 GB, and runs of Ray that some tests start."""
+MAX_WORKERS = 3
+"""Of ``-n auto``: each holds torch and other engines, some 1.5 GB, and starts runs of Ray that take several cores."""
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STORE_BYTES = 80 * 1024 * 1024
 STAGES = ("PrepareShards", "CommitShards")
 """Those that are tasks. Actors may end before they report their last calls: see ``actors_by_node``."""
-EVENTS_PATIENCE_S = 60.0
+EVENTS_PATIENCE_S = 15.0
 """Workers report what they ran about once a second, and later where the machine is busy."""
 
 

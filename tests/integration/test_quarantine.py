@@ -139,7 +139,7 @@ def hanging_run(package: Path, folder: Path, output: Path, *, layout: str, head_
     assert ended.code == 1, ended.err
     last = ended.err.splitlines()[-1]
     assert last.startswith("error: the run stopped: a shard must be committed within 12 s, got none while ")
-    assert "in work are shards 0" in last
+    assert "in work are shards " in last
     assert "Traceback" not in ended.err
     assert 0 in read_suspects(output.as_uri())
     assert not (output / "_SUCCESS").exists()
