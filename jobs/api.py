@@ -1,6 +1,6 @@
 """Jobs from Python: run one, see how it stands, read its rows.
 
-from jobs.api import run
+from jobs import run
 
 outcome = run({"model": "my-model", "input": "images", "output": "results"})
 print(outcome.facts.images_per_s, outcome.report_uri)
@@ -41,7 +41,8 @@ def run(config: JobConfig | Mapping[str, Any] | str | Path, *, show: ShowState |
     Raises:
         ConfigError: a setting, the package, the input or the output is wrong; no worker has started.
         ModelError: the model does not load or does not work; likewise.
-        JobError: the run stopped; what is committed stays.
+        JobError: the run stopped; what is committed stays. Where Ray does not let go of this process within a minute of
+            a stop for want of progress, the process ends, with the reason on standard error.
     """
     return run_settings(settings_of(config), show=show or show_on_stderr)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -180,42 +180,32 @@ def execute(
         JobError: the pipeline stopped.
         MillraceError: the listing failed; what was listed before is committed.
     """
-    listing = state.listing
     suspects = frozenset[int]() if state.is_new else read_suspects(config.output)
     with ExitStack() as head_start:
-        ahead = [shard_id for shard_id in state.todo if shard_id not in suspects]
-        known_answers: str | None = None
-        num_ahead, claims = 0, ""
-        if can_start_ahead(config.execution) and ahead:
-            known_answers = index_answers(config, state.plan, on_gpus=False, progress=progress)
-            claims = head_start.enter_context(TemporaryDirectory(prefix="millrace-claims-", ignore_cleanup_errors=True))
-            settings = stage_settings(config, package, state.plan, listing, known_answers=known_answers, claims=claims)
-            num_ahead = min(config.execution.actors or available_cpus(config.execution), len(ahead))
-            head_start.enter_context(start_ahead(settings, ahead, num_processes=num_ahead))
+        ahead = begin_ahead(config, package, state, suspects=suspects, progress=progress, until_closed=head_start)
         # Imported once the children are on their way: Ray Data takes most of a second.
         from jobs.runtime import cluster_nodes, ray_session
 
         with ray_session(config.execution) as resources:
-            choice = choose_pools(
-                resources, config.execution, num_shards=max(len(state.todo), 1), nodes=cluster_nodes()
-            )
+            num_shards = max(len(state.todo), 1)
+            choice = choose_pools(resources, config.execution, num_shards=num_shards, nodes=cluster_nodes())
             workers = workers_in(choice.pools, resources)
             starts_ray = not is_cluster_elsewhere(config.execution)
             levers = find_levers(package, config, workers, chosen=state.plan.engine_choice, starts_ray=starts_ray)
             record = attempt_record(choice, workers, levers=levers, started_s=started_s, golden=state.golden)
             note_attempt(config.output, record)
-            if known_answers is None:
+            if ahead.known_answers is None:
                 on_gpus = choice.pools.actor_gpus > 0
-                known_answers = index_answers(config, state.plan, on_gpus=on_gpus, progress=progress)
-            waiting, num_known = list(state.todo), len(listing.shards)
-            while True:
-                todo, waiting = waiting[:MAX_EXECUTION_SHARDS], waiting[MAX_EXECUTION_SHARDS:]
+                ahead = replace(
+                    ahead, known_answers=index_answers(config, state.plan, on_gpus=on_gpus, progress=progress)
+                )
+            for todo, listing in parts_of_work(state, feed, progress=progress):
                 seen = SeenShards(config.output, todo, progress)
                 seen.look()
-                settings = stage_settings(
-                    config, package, state.plan, listing, known_answers=known_answers, claims=claims
-                )
-                healthy = [shard_id for shard_id in seen.left(num_ahead=num_ahead) if shard_id not in suspects]
+                settings = ahead.settings(config, package, state.plan, listing)
+                healthy = [
+                    shard_id for shard_id in seen.left(num_ahead=ahead.num_processes) if shard_id not in suspects
+                ]
                 pools = choose_pools(
                     resources, config.execution, num_shards=max(len(healthy), 1), nodes=cluster_nodes()
                 ).pools
@@ -227,14 +217,76 @@ def execute(
                 head_start.close()
                 seen.look()
                 quarantine(config.output, seen, settings, pools=choice.pools, progress=progress)
-                if not waiting:
-                    if listing.is_whole:
-                        return
-                    listing = feed.wait(num_known=num_known, patience_s=0.0)
-                    waiting, num_known = list(range(num_known, len(listing.shards))), len(listing.shards)
-                    progress.extend(
-                        num_rows=listing.num_rows, num_shards=len(listing.shards), is_whole=listing.is_whole
-                    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """Processes of this machine that work until the pipeline does."""
+
+    num_processes: int = 0
+    claims: str = ""
+    """Folder where they and the actors claim shards; "" where there are none."""
+    known_answers: str | None = None
+    """See StageSettings; None where nobody has looked for any yet."""
+
+    def settings(self, config: JobConfig, package: ModelPackage, plan: Plan, listing: Listing) -> StageSettings:
+        """What they and the actors are told."""
+        known = self.known_answers or ""
+        return stage_settings(config, package, plan, listing, known_answers=known, claims=self.claims)
+
+
+def begin_ahead(
+    config: JobConfig,
+    package: ModelPackage,
+    state: RunState,
+    *,
+    suspects: frozenset[int],
+    progress: RunProgress,
+    until_closed: ExitStack,
+) -> Ahead:
+    """Start processes that work while Ray starts, where it starts on this machine.
+
+    Args:
+        config: the settings.
+        package: the model.
+        state: what is left.
+        suspects: shards that are not for them.
+        progress: told of answers of earlier runs.
+        until_closed: ends them.
+    """
+    todo = [shard_id for shard_id in state.todo if shard_id not in suspects]
+    if not can_start_ahead(config.execution) or not todo:
+        return Ahead()
+    ahead = Ahead(
+        num_processes=min(config.execution.actors or available_cpus(config.execution), len(todo)),
+        claims=until_closed.enter_context(TemporaryDirectory(prefix="millrace-claims-", ignore_cleanup_errors=True)),
+        known_answers=index_answers(config, state.plan, on_gpus=False, progress=progress),
+    )
+    settings = ahead.settings(config, package, state.plan, state.listing)
+    until_closed.enter_context(start_ahead(settings, todo, num_processes=ahead.num_processes))
+    return ahead
+
+
+def parts_of_work(
+    state: RunState, feed: ListingFeed, *, progress: RunProgress
+) -> Iterator[tuple[Sequence[int], Listing]]:
+    """Shards of one execution after the other, with the listing that has them, until all is listed and given.
+
+    Args:
+        state: what is left of what was listed when the command began; the first part, though it be empty.
+        feed: lists on.
+        progress: told how much is listed.
+    """
+    listing, todo = state.listing, state.todo
+    while True:
+        for start in range(0, max(len(todo), 1), MAX_EXECUTION_SHARDS):
+            yield todo[start : start + MAX_EXECUTION_SHARDS], listing
+        if listing.is_whole:
+            return
+        num_known = len(listing.shards)
+        listing = feed.wait(num_known=num_known, patience_s=0.0)
+        todo = range(num_known, len(listing.shards))
+        progress.extend(num_rows=listing.num_rows, num_shards=len(listing.shards), is_whole=listing.is_whole)
 
 
 def attempt_record(

@@ -23,14 +23,16 @@ from inference_core.errors import JobError
 from inference_core.records import Prediction, PreparedItem
 from inference_core.runner import Runner
 from jobs.retry_plan import read_selection
-from jobs.retry_sink import build_retry_sink
+from jobs.retry_sink import RetrySink
 from jobs.sink import Receipt
 from jobs.sources.image_ref import ImageRef
 from jobs.stages import (
     StageSettings,
+    build_sink,
     commit_worker,
     make_runner,
     prepare_worker,
+    read_package,
     set_process_threads,
     source_facts,
     tell_after,
@@ -88,7 +90,7 @@ class IsolatedWorker:
         self._runner = make_runner(settings)
         self._prepare = prepare_worker(settings)
         self._commit = commit_worker(settings)
-        self._retry = build_retry_sink(settings) if settings.generation else None
+        self._retry = build_sink(RetrySink, settings, read_package(settings)) if settings.generation else None
         self._selected = read_selection(settings.output, settings.generation) if settings.generation else {}
         self._step = step
         self._watch = ModelWatch(QUARANTINE, self._runner)

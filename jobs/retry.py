@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from inference_core.assignments import put, read_assignment
 from inference_core.errors import ConfigError, JobError
 from inference_core.provenance import changed_keys
 from inference_core.status import STATUSES, Status
@@ -24,7 +25,6 @@ from jobs.progress import RunProgress
 from jobs.receipts import quarantine_receipts
 from jobs.resources import choose_pools, workers_in
 from jobs.retry_plan import RetryPlan, read_retries, select_rows, shards_left, store_retry
-from jobs.settings import assign
 
 ShowRetry = Callable[[RetryPlan, int], RunProgress]
 """Called once when it is known what is done again, with the rows of it that are left; gives what shows the progress."""
@@ -90,7 +90,7 @@ def retry_config(plan: Plan, assignments: Sequence[str], *, output: str) -> JobC
     """
     data = dict(plan.config) | {"output": output}
     for assignment in assignments:
-        assign(data, assignment)
+        put(data, *read_assignment(assignment, example="limits.max_pixels=400000000"))
     config = build_settings(JobConfig, data, origin="the command line")
     changes = changed_keys(plan.identity, identity_of(config, model_digest=str(plan.identity["model_digest"])))
     for key, _, _ in changes:

@@ -13,7 +13,6 @@ from inference_core import storage
 from inference_core.records import Prediction
 from jobs.commits import CommitLog, CommitRecord
 from jobs.sink import Receipt, ShardSink, TellWorkers, tell_nothing
-from jobs.stages import StageSettings, read_package
 
 
 class RetrySink(ShardSink):
@@ -61,20 +60,6 @@ class RetrySink(ShardSink):
         """The rows that a record vouches for."""
         with storage.open_for_read(storage.join(self._output, *record.data.path.split("/"))) as file:
             return pq.read_table(file)
-
-
-def build_retry_sink(settings: StageSettings) -> RetrySink:
-    """The sink of a retry's worker."""
-    package = read_package(settings)
-    return RetrySink(
-        settings.output,
-        run_id=settings.run_id,
-        spec=package.spec,
-        model_digest=package.digest,
-        shards=settings.shards,
-        writes_masks=settings.writes_masks,
-        generation=settings.generation,
-    )
 
 
 def replace_rows(old: pa.Table, new: pa.Table) -> pa.Table:

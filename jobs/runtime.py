@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from ray.data import DataContext, ExecutionResources
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 from inference_core.errors import ConfigError, JobError
+from inference_core.native_output import quiet_stderr
 from jobs.address import check_address
 from jobs.config import ExecutionConfig
 from jobs.draining import StopFlag, drained_on_sigterm
@@ -134,22 +134,6 @@ def start_ray(address: str | None, execution: ExecutionConfig) -> None:
             log_to_driver=False,
             object_store_memory=cpus * STORE_BYTES_PER_CPU,
         )
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Drop what native code writes to standard error meanwhile: Ray's core greets there. Errors are raised anyway."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @contextmanager

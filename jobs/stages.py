@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from itertools import groupby, islice
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -37,12 +38,14 @@ from jobs.config import LimitsConfig
 from jobs.fetch import fetch_images
 from jobs.golden import check_preparing, check_worker
 from jobs.manifest import Manifest, read_refs
-from jobs.reuse.known_answers import KnownAnswers
+from jobs.reuse.known_answers import NO_ANSWERS, KnownAnswers
 from jobs.shards import Shards
 from jobs.sink import Receipt, ShardSink
 from jobs.sources.image_ref import ImageRef
 from jobs.worker_facts import WorkerFacts
 from jobs.worker_watch import ModelWatch, ProcessWatch, SelfWatch
+
+Sink = TypeVar("Sink", bound=ShardSink)
 
 EXIT_QUIET = 71
 """Of a worker in which somebody's code called ``sys.exit``."""
@@ -290,15 +293,30 @@ class CommitWorker:
     def __init__(self, settings: StageSettings) -> None:
         package = read_package(settings)
         self.finisher = build_finisher(package)
-        self.sink = ShardSink(
-            settings.output,
-            run_id=settings.run_id,
-            spec=package.spec,
-            model_digest=package.digest,
-            shards=settings.shards,
-            writes_masks=settings.writes_masks,
-            known_answers=KnownAnswers(settings.known_answers),
-        )
+        self.sink = build_sink(ShardSink, settings, package, known_answers=KnownAnswers(settings.known_answers))
+
+
+def build_sink(
+    sink: type[Sink], settings: StageSettings, package: ModelPackage, *, known_answers: KnownAnswers = NO_ANSWERS
+) -> Sink:
+    """A sink of a worker.
+
+    Args:
+        sink: which one.
+        settings: of the run or the retry.
+        package: its model.
+        known_answers: of earlier runs.
+    """
+    return sink(
+        settings.output,
+        run_id=settings.run_id,
+        spec=package.spec,
+        model_digest=package.digest,
+        shards=settings.shards,
+        writes_masks=settings.writes_masks,
+        known_answers=known_answers,
+        generation=settings.generation,
+    )
 
 
 @lru_cache(maxsize=1)

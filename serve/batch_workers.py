@@ -58,16 +58,25 @@ class BatchWorkers(Generic[P, R]):
             self._settle(entries)
 
     def _settle(self, entries: Sequence[Entry[P, R]]) -> None:
-        """Run a batch. Whatever it raises becomes the error of its entries, and the thread lives on.
-
-        Code of a model may raise anything, even what ends a process.
-        """
+        """Run a batch. Whatever it raises becomes the error of its entries, and the thread lives on."""
         outcomes: Sequence[R | BaseException]
         try:
-            outcomes = self._run(entries)
-        except BaseException as exc:  # noqa: BLE001
-            outcomes = [as_serve_error(exc)] * len(entries)
+            outcomes = guarded(lambda: self._run(entries))
+        except ServeError as exc:
+            outcomes = [exc] * len(entries)
         settle_all(entries, outcomes)
+
+
+def guarded(work: Callable[[], R]) -> R:
+    """Run code of a model, which may raise anything, even what ends a process.
+
+    Raises:
+        ServeError: whatever it raised, as callers may see it.
+    """
+    try:
+        return work()
+    except BaseException as exc:
+        raise as_serve_error(exc) from exc
 
 
 def as_serve_error(error: BaseException) -> ServeError:

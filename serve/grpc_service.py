@@ -38,12 +38,9 @@ def answered(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
     @functools.wraps(method)
     async def answer(service: Any, request: Any, context: Context) -> Any:
         try:
-            return await method(service, request, context)
-        except ServeError as exc:
-            error = exc
-        except Exception:  # noqa: BLE001 - the request guard: nothing of ours leaves the service but an id
-            error = internal_error()
-        return await refuse(error, context)
+            return await guarded(method(service, request, context))
+        except ServeError as error:
+            return await refuse(error, context)
 
     return answer
 
@@ -51,6 +48,20 @@ def answered(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
 async def refuse(error: ServeError, context: Context) -> None:
     """End a call with an error."""
     await context.abort(grpc.StatusCode[error.grpc_code], str(error), trailing_metadata(error))
+
+
+async def guarded(work: Awaitable[Any]) -> Any:
+    """The request guard: nothing of ours leaves the service but an id.
+
+    Raises:
+        ServeError: whatever was raised, as callers may see it.
+    """
+    try:
+        return await work
+    except ServeError:
+        raise
+    except Exception as exc:
+        raise internal_error() from exc
 
 
 def internal_error() -> InternalError:
@@ -136,18 +147,15 @@ class InferenceService:
             wants_final = FINAL_PARAMETER in request.parameters
             request.parameters.pop(FINAL_PARAMETER, None)
             try:
-                response = await self._infer(request, context)
-                if wants_final:
-                    response.parameters["triton_final_response"].bool_param = True
-                yield messages.ModelStreamInferResponse(infer_response=response)
+                response = await guarded(self._infer(request, context))
+            except ServeError as error:
+                yield messages.ModelStreamInferResponse(
+                    error_message=str(error), infer_response=messages.ModelInferResponse(id=request.id)
+                )
                 continue
-            except ServeError as exc:
-                error = exc
-            except Exception:  # noqa: BLE001 - the request guard, as above
-                error = internal_error()
-            yield messages.ModelStreamInferResponse(
-                error_message=str(error), infer_response=messages.ModelInferResponse(id=request.id)
-            )
+            if wants_final:
+                response.parameters["triton_final_response"].bool_param = True
+            yield messages.ModelStreamInferResponse(infer_response=response)
 
     async def _infer(self, message: Any, context: Context) -> Any:
         use = self._use_key(context)

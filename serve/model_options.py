@@ -65,15 +65,15 @@ def option_bounds(spec: ModelSpec) -> dict[str, Bounds]:
 
 
 def describe_options(spec: ModelSpec) -> dict[str, Any]:
-    """Which options mean something, each with its default and bounds: what ``/v1/models`` shows."""
+    """Which options mean something, by the names that requests use, each with its default and bounds."""
     found: dict[str, Any] = {
         name: {"default": bounds.default, "minimum": bounds.least, "maximum": bounds.most}
         for name, bounds in option_bounds(spec).items()
     }
     if spec.task in PROBABILITY_TASKS:
-        found["with_probabilities"] = {"default": False}
+        found["probabilities"] = {"default": False}
     if spec.task == "segmentation":
-        found["with_mask"] = {"default": False}
+        found["mask"] = {"default": False}
     return found
 
 
@@ -101,9 +101,9 @@ class ModelOptions:
             self._check_known(name)
             self._bounds[name].check(name, value)
         if options.with_probabilities:
-            self._check_known("with_probabilities")
+            self._check_known("probabilities")
         if options.with_mask:
-            self._check_known("with_mask")
+            self._check_known("mask")
 
     def finish(self, item: RawItem, options: Options) -> Prediction:
         """The prediction with the options applied."""

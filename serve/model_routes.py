@@ -11,9 +11,6 @@ from serve.json_text import to_json
 from serve.offers import OFFERS
 from serve.schemas import Health, ModelAnswer, ModelsAnswer
 
-OPTION_NAMES = {"with_probabilities": "probabilities", "with_mask": "mask"}
-"""As the query calls them."""
-
 
 def build_model_router(backend: Backend, config: ServeConfig) -> APIRouter:
     """Routes that tell of the service."""
@@ -72,7 +69,7 @@ def describe(model: ServedModel, *, default: str) -> dict[str, object]:
         "num_channels": model.num_channels,
         "is_ready": model.is_ready,
         "is_default": model.name == default,
-        "options": {OPTION_NAMES.get(name, name): bounds for name, bounds in model.options.items()},
+        "options": model.options,
         "accepts": [str(offer) for offer in OFFERS[model.task]],
         "spec": model.spec,
     }

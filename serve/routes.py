@@ -10,12 +10,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from inference_core.records import PreparedItem, RawItem
 from serve.answers import Answer, PredictRequest
 from serve.batch_queue import Deadline, Entry, late_error
-from serve.batch_workers import BatchWorkers, as_serve_error
+from serve.batch_workers import BatchWorkers, guarded
+from serve.errors import ServeError
 from serve.inference import Inference
 from serve.verbs import Verbs
 
@@ -91,22 +93,20 @@ class WholeRoute:
         items: list[PreparedItem] = []
         prepared: list[tuple[Entry[Job | None, Answer | None], Job]] = []
         for entry in entries:
-            try:
+            try:  # an error is of this image alone
                 if entry.payload is None:
-                    self._inference.probe()
-                    outcomes[id(entry)] = None
+                    outcomes[id(entry)] = guarded(self._inference.probe)
                     continue
-                items.append(self._verbs.prepare(entry.payload.request, sha256=entry.payload.sha256))
+                items.append(guarded(partial(self._verbs.prepare, entry.payload.request, sha256=entry.payload.sha256)))
                 prepared.append((entry, entry.payload))
-            except BaseException as exc:  # noqa: BLE001 # of this image alone: code of a model may raise anything
-                outcomes[id(entry)] = as_serve_error(exc)
+            except ServeError as exc:
+                outcomes[id(entry)] = exc
         for (entry, job), raw in zip(prepared, self._inference.infer(items) if items else [], strict=True):
+            finish = partial(self._verbs.finish, raw, job.request, queue_ms=entry.queue_ms, batch_size=len(items))
             try:
-                outcomes[id(entry)] = self._verbs.finish(
-                    raw, job.request, queue_ms=entry.queue_ms, batch_size=len(items)
-                )
-            except BaseException as exc:  # noqa: BLE001 # likewise
-                outcomes[id(entry)] = as_serve_error(exc)
+                outcomes[id(entry)] = guarded(finish)
+            except ServeError as exc:
+                outcomes[id(entry)] = exc
         return [outcomes[id(entry)] for entry in entries]
 
 
@@ -206,12 +206,9 @@ class StagedRoute:
     async def _in_pool(self, work: Callable[[], Found], deadline: Deadline) -> Found:
         """Do something in the pool, unless its time is over when its turn comes."""
 
-        def guarded() -> Found:
+        def work_in_time() -> Found:
             if deadline.is_over:
                 raise late_error()
-            try:
-                return work()
-            except BaseException as exc:
-                raise as_serve_error(exc) from exc
+            return guarded(work)
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, guarded)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work_in_time)

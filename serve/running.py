@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from ray import serve
 
 from inference_core.errors import ConfigError, JobError
 from inference_core.importing.importer import open_model
+from inference_core.native_output import quiet_stderr
 from serve.config import ServeConfig
 from serve.deployments import Layout, build_application
 from serve.listener import Addresses, bind
@@ -107,21 +107,6 @@ def ray_for(config: ServeConfig) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Drop what native code writes to standard error meanwhile: Ray's core greets there. Errors are raised anyway."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 class RunningService:

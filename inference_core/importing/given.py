@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from inference_core import storage
-from inference_core.errors import ConfigError
+from inference_core.assignments import read_assignment
 from inference_core.importing.draft import Fact
 from inference_core.importing.presets import find_preset
 from inference_core.models.package import read_class_names
@@ -78,13 +76,4 @@ def read_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: a text has no key or no value, or the value is no YAML.
     """
-    said: dict[str, Any] = {}
-    for assignment in assignments:
-        dotted, separator, text = assignment.partition("=")
-        if not separator or not all(dotted.strip().split(".")):
-            raise ConfigError(f"must be KEY=VALUE, got {assignment!r}; e.g. input.fit=stretch", key="--set")
-        try:
-            said[dotted.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError as exc:
-            raise ConfigError(f"must have a YAML value, got {text!r} for {dotted}; quote it", key="--set") from exc
-    return said
+    return dict(read_assignment(assignment, example="input.fit=stretch") for assignment in assignments)

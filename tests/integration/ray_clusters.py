@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STORE_BYTES = 80 * 1024 * 1024
 STAGES = ("PrepareShards", "CommitShards")
 """Those that are tasks. Actors may end before they report their last calls: see ``actors_by_node``."""
-EVENTS_PATIENCE_S = 15.0
-"""Workers report what they ran about once a second, and later where the machine is busy."""
+EVENTS_PATIENCE_S = 60.0
+"""Workers report what they ran ten times a second, and later where the machine is busy."""
 
 
 @contextmanager
@@ -31,8 +31,11 @@ def cluster_of(*shapes: dict[str, float], **head: Any) -> Iterator[Cluster]:
         # As in a shell where the environment is active. Nodes and their workers have no other way to these.
         patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
-        # A port of its own: where Ray finds its usual one taken, it leaves a socket open.
-        fixed = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False, "dashboard_port": 0}
+        patch.setenv("RAY_task_events_report_interval_ms", "100")
+        # Ports of their own: where Ray finds its usual ones taken, by another cluster of this machine, it leaves a
+        # socket open, and its jobs cannot be submitted.
+        ports = {"dashboard_port": 0, "dashboard_agent_listen_port": 0}
+        fixed = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False, **ports}
         cluster = Cluster(initialize_head=True, head_node_args=fixed | head)
         try:
             for shape in shapes:

@@ -36,7 +36,21 @@ ENTRYPOINT = "python -m jobs run --config job.yaml"
 def dashboard() -> Iterator[str]:
     """URL of the dashboard of a cluster of two nodes."""
     with cluster_of({"num_cpus": 3}, include_dashboard=True) as cluster:
-        yield f"http://{cluster.webui_url}"
+        url = f"http://{cluster.webui_url}"
+        wait_for_agent(JobSubmissionClient(url))
+        yield url
+
+
+def wait_for_agent(client: JobSubmissionClient) -> None:
+    """Until jobs can be submitted: Ray waits 10 s for its own agent, which a busy machine starts later."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            client.submit_job(entrypoint="true")
+            return
+        except RuntimeError as exc:
+            if "No available agent" not in str(exc) or time.monotonic() > deadline_s:
+                raise
 
 
 @pytest.fixture(scope="module")

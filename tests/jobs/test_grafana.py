@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jobs.metrics.names import METRICS, RUN_LABELS
+from tests.dashboards import GRID_WIDTH, check_brackets, check_choices, check_shape, covered_cells
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD = json.loads((ROOT / "jobs" / "grafana-batch.json").read_text(encoding="utf-8"))
-PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
-EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
+EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 SELECTOR = re.compile(r"(millrace_\w+)\{([^}]*)\}")
 MATCHER = re.compile(r"(\w+)(?:=~|!~|!=|=)\"")
 GROUPED = re.compile(r"by \(([^)]*)\) \((?:rate\()?(millrace_\w+)")
 LABELS = {metric.name: {*RUN_LABELS, *metric.labels} for metric in METRICS}
-WIDTH = 24
-"""Of Grafana's grid."""
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS, ids=range(len(EXPRESSIONS)))
@@ -33,8 +29,7 @@ def test_an_expression_asks_for_what_a_run_tells(expression: str) -> None:
         assert set(MATCHER.findall(matchers)) <= LABELS[name]
     for labels, name in GROUPED.findall(expression):
         assert {label.strip() for label in labels.split(",")} <= LABELS[name]
-    for opened, closed in ("()", "{}", "[]"):
-        assert expression.count(opened) == expression.count(closed)
+    check_brackets(expression)
 
 
 def test_counters_are_shown_as_rates_and_gauges_are_not() -> None:
@@ -49,34 +44,13 @@ def test_every_metric_is_shown() -> None:
 
 
 def test_the_shape_is_that_of_a_dashboard() -> None:
-    assert DASHBOARD["uid"] == "millrace-batch"
-    assert DASHBOARD["schemaVersion"] >= 36  # from where a panel's data source is an object
-    assert "id" not in DASHBOARD  # Grafana gives it
-    ids = [panel["id"] for panel in PANELS]
-    assert len(set(ids)) == len(ids)
-    assert len({panel["title"] for panel in PANELS}) == len(PANELS)
+    check_shape(DASHBOARD, uid="millrace-batch")
 
 
 def test_the_data_source_and_the_run_are_chosen_by_the_reader() -> None:
-    source, run = DASHBOARD["templating"]["list"]
-    assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
-    assert (run["name"], run["type"], run["definition"]) == ("run_id", "query", run["query"]["query"])
-    assert run["definition"] == "label_values(millrace_run_info, run_id)"
-    for holder in (run, *PANELS, *(target for panel in PANELS for target in panel["targets"])):
-        assert holder["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    check_choices(DASHBOARD, name="run_id", definition="label_values(millrace_run_info, run_id)")
 
 
 def test_panels_fill_the_grid_and_none_covers_another() -> None:
-    taken: set[tuple[int, int]] = set()
-    for panel in PANELS:
-        place = panel["gridPos"]
-        columns, rows = (range(place[near], place[near] + place[size]) for near, size in ("xw", "yh"))
-        cells = set(product(columns, rows))
-        assert not cells & taken
-        assert all(x < WIDTH for x, _ in cells)
-        taken |= cells
-    assert len(taken) == WIDTH * (max(y for _, y in taken) + 1)
-    for panel in PANELS:
-        references = [target["refId"] for target in panel["targets"]]
-        assert len(set(references)) == len(references)
-        assert panel["fieldConfig"]["defaults"]["unit"]
+    taken = covered_cells(DASHBOARD)
+    assert len(taken) == GRID_WIDTH * (max(y for _, y in taken) + 1)

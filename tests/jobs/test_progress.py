@@ -9,16 +9,7 @@ import pytest
 from rich.console import Console
 
 from jobs.progress import MIN_COMMITS, BarProgress, Counter, LineProgress, LogFormat, make_progress
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.clocks import Clock
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from inference_core.errors import ConfigError
-from jobs.settings import assign, read_settings
+from jobs.settings import read_settings
 
 FLAGS: dict[str, Any] = {"model": "m", "input": ["in"], "output": "out"}
 
@@ -39,51 +39,6 @@ def test_defaults_are_overridden_by_the_file_then_flags_then_assignments(tmp_pat
 def test_the_last_assignment_wins() -> None:
     settings = read_settings(None, flags=FLAGS, assignments=["max_error_frac=0.5", "max_error_frac=0.25"])
     assert settings.max_error_frac == 0.25
-
-
-@pytest.mark.parametrize(
-    ("assignment", "expected"),
-    [
-        ("a=1", {"a": 1}),
-        ("a=", {"a": None}),
-        ("a=null", {"a": None}),
-        ("a=x=y", {"a": "x=y"}),
-        ("a=[1, two]", {"a": [1, "two"]}),
-        ("a={b: 2}", {"a": {"b": 2}}),
-        ("a.b.c=true", {"a": {"b": {"c": True}}}),
-        (" a.b =1", {"a": {"b": 1}}),
-        ("a='*.jpg'", {"a": "*.jpg"}),
-        ("a=s3://bucket/x", {"a": "s3://bucket/x"}),
-    ],
-)
-def test_assignments_are_yaml(assignment: str, expected: dict[str, Any]) -> None:
-    data: dict[str, Any] = {}
-    assign(data, assignment)
-    assert data == expected
-
-
-def test_an_assignment_leaves_its_neighbours() -> None:
-    data: dict[str, Any] = {"execution": {"actors": 2}, "model": "m"}
-    assign(data, "execution.batch_size=3")
-    assert data == {"execution": {"actors": 2, "batch_size": 3}, "model": "m"}
-
-
-@pytest.mark.parametrize(
-    ("assignment", "message"),
-    [
-        ("", "--set: must be KEY=VALUE, got ''"),
-        ("a", "--set: must be KEY=VALUE, got 'a'; e.g."),
-        ("=1", "--set: must be KEY=VALUE"),
-        ("a..b=1", "--set: must be KEY=VALUE"),
-        (".a=1", "--set: must be KEY=VALUE"),
-        ("a=[1", r"--set: must have a YAML value, got '\[1' for a; quote it"),
-        ("a=*.jpg", r"--set: must have a YAML value, got '\*.jpg'"),
-        ("model.x=1", "--set: must name a setting below a group, got 'model.x': 'model' is none"),
-    ],
-)
-def test_a_malformed_assignment_is_refused(assignment: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        assign({"model": "m"}, assignment)
 
 
 @pytest.mark.parametrize(

@@ -18,18 +18,9 @@ from serve.key_command import register
 from serve.key_file import add_key, read_key_file, remove_key
 from serve.keys import KeyRing, authorizer, key_in_headers, open_keys
 from serve.rate_limit import TokenBucket
+from tests.clocks import Clock
 from tests.serve.http_service import RED, HttpService, http_service, png
 from tests.serve.tiny_service import tiny_config
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

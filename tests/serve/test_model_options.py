@@ -21,10 +21,10 @@ EMBEDDING = {"task": "embedding", "classes": None}
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        ({}, {"top_k": (3, 1, 3), "with_probabilities": None}),
-        (MULTILABEL, {"top_k": (2, 1, 2), "threshold": (0.5, 0, 1), "with_probabilities": None}),
-        (TWO_CLASSES, {"threshold": (0.4, 0, 1), "with_probabilities": None, "with_mask": None}),
-        ({"task": "segmentation"}, {"with_probabilities": None, "with_mask": None}),
+        ({}, {"top_k": (3, 1, 3), "probabilities": None}),
+        (MULTILABEL, {"top_k": (2, 1, 2), "threshold": (0.5, 0, 1), "probabilities": None}),
+        (TWO_CLASSES, {"threshold": (0.4, 0, 1), "probabilities": None, "mask": None}),
+        ({"task": "segmentation"}, {"probabilities": None, "mask": None}),
         (YOLOX, {"threshold": (0.3, 0.2, 1)}),
         (EMBEDDING, {}),
     ],
@@ -44,12 +44,16 @@ def test_tells_what_means_something_for_a_model(facts: dict[str, Any], expected:
     [
         ({}, {"top_k": 4}, "top_k must be from 1 to 3 for this model, got 4"),
         ({}, {"top_k": 0}, "top_k must be from 1 to 3"),
-        ({}, {"threshold": 0.5}, "threshold must be absent for a model of task classification, .*: top_k, with_prob"),
-        ({}, {"with_mask": True}, "with_mask must be absent"),
+        (
+            {},
+            {"threshold": 0.5},
+            "threshold must be absent for a model of task classification, .*: top_k, prob",
+        ),
+        ({}, {"with_mask": True}, "^mask must be absent"),
         (YOLOX, {"threshold": 0.1}, "threshold must be from 0.2 to 1"),
         (TWO_CLASSES, {"threshold": float("nan")}, "threshold must be from 0 to 1 for this model, got nan"),
         (TWO_CLASSES, {"top_k": 1}, "top_k must be absent"),
-        (EMBEDDING, {"with_probabilities": True}, "with_probabilities must be absent .* options are: none"),
+        (EMBEDDING, {"with_probabilities": True}, "^probabilities must be absent .* options are: none"),
     ],
 )
 def test_refuses_what_the_model_has_not(facts: dict[str, Any], options: dict[str, Any], message: str) -> None:
