@@ -16,8 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from inference_core import detection_spec, hook_spec, input_spec, output_spec, spec
+from inference_core import calibration_spec, detection_spec, enhance_spec, hook_spec, input_spec, output_spec, spec
 from inference_core.spec import ModelSpec
+from inference_core.validation import Frozen
 from jobs import config
 from jobs.config import JobConfig
 from serve import config as serve_config
@@ -35,7 +36,7 @@ MEANINGS = {
     "ModelSpec.architecture": "With `state_dict`, `lightning` and `timm`, and only there: the module of the weights.",
     "ModelSpec.input": "How pixels become the model's input.",
     "ModelSpec.output": "How the model's raw output is read.",
-    "ModelSpec.calibration": "Adjusts confidence without changing the order of classes.",
+    "ModelSpec.calibration": "Adjusts scores to how often they are right.",
     "ModelSpec.postprocess": "Steps on the answer in the image's own pixels, in order: on masks, or hooks.",
     "ArchitectureSpec.options": "Keyword arguments of the factory.",
     "InputSpec.fit": "How an image of any size gets the input's size.",
@@ -44,7 +45,6 @@ MEANINGS = {
     "InputSpec.layout": "Order of the input's axes.",
     "InputSpec.filters": "Steps on the decoded pixels before the fit, in order.",
     "InputSpec.decode": "How a file becomes 8-bit RGB pixels.",
-    "CalibrationSpec.temperature": "Divides the logits: 1 changes nothing, above 1 is less confident.",
     "LimitsConfig.max_bytes": "Largest file.",
     "LimitsConfig.max_pixels": "Largest width times height of one page or frame.",
     "LimitsConfig.max_side_px": "Largest width or height.",
@@ -72,6 +72,7 @@ SHORT_FILTERS = {
         },
     ]
 }
+SHORT_TTA = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 SHORT_STEPS = {
     "type": "object",
     "properties": {
@@ -111,6 +112,7 @@ def model_schema() -> dict[str, Any]:
     schema = with_meanings(ModelSpec)
     properties = schema["properties"]
     properties["classes"] = allow(properties["classes"], {"type": "string"})
+    properties["tta"] = allow(properties["tta"], SHORT_TTA)
     properties["postprocess"]["items"] = allow(properties["postprocess"]["items"], SHORT_STEPS)
     filters = schema["$defs"]["InputSpec"]["properties"]["filters"]
     filters["items"] = allow(filters["items"], SHORT_FILTERS)
@@ -120,6 +122,7 @@ def model_schema() -> dict[str, Any]:
 def job_schema() -> dict[str, Any]:
     """The schema of a job's file, in which a list of one text may be the text."""
     schema = with_meanings(JobConfig)
+    schema["properties"]["tta"] = allow(schema["properties"]["tta"], SHORT_TTA)
     for name in ("input", "include", "exclude", "reuse"):
         schema["properties"][name] = allow(schema["properties"][name], {"type": "string", "minLength": 1})
     return schema
@@ -155,13 +158,25 @@ def key_table(class_name: str, *, prefix: str) -> str:
 
 def settings_class(name: str) -> type[BaseModel]:
     """A settings class by its name."""
-    modules = (spec, input_spec, output_spec, detection_spec, hook_spec, config, serve_config)
+    models = (spec, input_spec, output_spec, detection_spec, calibration_spec, enhance_spec, hook_spec)
+    modules = (*models, config, serve_config)
     found: type[BaseModel] = next(vars(module)[name] for module in modules if name in vars(module))
     return found
 
 
 def meanings_of(cls: type[BaseModel]) -> dict[str, str]:
     """What each key of a class means, from the docstrings under its fields, else from MEANINGS."""
+    written: dict[str, str] = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(Frozen)]):  # keys may be inherited
+        written |= docstrings_of(base)
+    return {
+        field.alias or name: written.get(name) or MEANINGS.get(f"{cls.__name__}.{name}", "")
+        for name, field in cls.model_fields.items()
+    }
+
+
+def docstrings_of(cls: type) -> dict[str, str]:
+    """The docstrings under a class's own fields."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(definition, ast.ClassDef), "the source of a class is a class"
     written = {}
@@ -169,10 +184,7 @@ def meanings_of(cls: type[BaseModel]) -> dict[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
             assert isinstance(below.value, ast.Constant), "an expression under a field is its docstring"
             written[field.target.id] = " ".join(str(below.value.value).replace("``", "`").split())
-    return {
-        field.alias or name: written.get(name) or MEANINGS.get(f"{cls.__name__}.{name}", "")
-        for name, field in cls.model_fields.items()
-    }
+    return written
 
 
 def value_text(entry: Mapping[str, Any]) -> str:
@@ -182,7 +194,8 @@ def value_text(entry: Mapping[str, Any]) -> str:
     if "const" in entry:
         return f"`{entry['const']}`"
     if "oneOf" in entry:
-        return "one of those below"
+        are_classes = all("$ref" in option for option in entry["oneOf"])
+        return "one of those below" if are_classes else " or ".join(map(value_text, entry["oneOf"]))
     if "anyOf" in entry:
         return " or ".join(value_text(option) for option in entry["anyOf"])
     if "$ref" in entry:

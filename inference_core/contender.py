@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_core.agreement import disagreement
-from inference_core.engines.build import build_engine
 from inference_core.engines.protocol import EngineName, Precision
+from inference_core.enhance.build import build_package_engine
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_finisher
 from inference_core.records import Prediction, PreparedItem
@@ -45,7 +45,9 @@ class Contender:
         batch_size: int,
         num_threads: int,
     ) -> None:
-        self._engine = build_engine(package, device=device, precision=precision, num_threads=num_threads, engine=engine)
+        self._engine = build_package_engine(
+            package, device=device, precision=precision, num_threads=num_threads, engine=engine
+        )
         self._runner = Runner(self._engine, build_task(package.spec, code=package.code), batch_size=batch_size)
         self._finisher = build_finisher(package)
 

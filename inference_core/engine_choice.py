@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inference_core.agreement import largest_difference
 from inference_core.contender import Contender, flips_frac, shorten_sample, stays_finite
-from inference_core.engines.build import build_engine, resolve_place, resolve_precision
+from inference_core.engines.build import resolve_place, resolve_precision
 from inference_core.engines.choose import (
     EngineChoice,
     Measurement,
@@ -22,6 +22,7 @@ from inference_core.engines.choose import (
 )
 from inference_core.engines.protocol import EngineName, Precision
 from inference_core.engines.table import FIXED_PRECISION, installed_engines, resolve_engine, runnable_engines
+from inference_core.enhance.build import build_package_engine
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import default_batch_size
@@ -107,7 +108,9 @@ def choose_engine(
     trial = Trial(package, usable, device=place, batch_size=size, num_threads=num_threads)
     candidates = list_candidates(package.spec.format, device=place, precision=precision)
     if not candidates:
-        build_engine(package, device=place, precision="fp32", num_threads=num_threads)  # its error names the extra
+        build_package_engine(
+            package, device=place, precision="fp32", num_threads=num_threads
+        )  # its error names the extra
     reference, *others = candidates
     table = [trial.measure_reference(*reference), *(trial.measure(*other) for other in others)]
     return choose(tuple(table), guard=guard)

@@ -11,7 +11,8 @@ from contextlib import suppress
 
 import numpy as np
 
-from inference_core.engines.build import build_engine, count_cuda_devices
+from inference_core.engines.build import count_cuda_devices
+from inference_core.enhance.build import build_package_engine
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, InferError, ModelError
 from inference_core.finisher import Finisher
 from inference_core.hooks.named import hooks_of
@@ -69,7 +70,7 @@ def build_runner(
         raise ConfigError(f"must be at least 1, got {batch_size}; correct it", key="batch_size")
     if num_threads < 0:
         raise ConfigError(f"must be at least 0, got {num_threads}; 0 leaves it to the library", key="num_threads")
-    built = build_engine(
+    built = build_package_engine(
         package,
         device=device,
         precision=precision,

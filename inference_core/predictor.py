@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -15,6 +14,8 @@ from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
 from inference_core import storage
+from inference_core.enhance.override import override_forwards
+from inference_core.enhance_spec import DropoutSpec, TtaSpec
 from inference_core.errors import ConfigError, StorageError
 from inference_core.execution_choice import (
     BatchSize,
@@ -25,7 +26,7 @@ from inference_core.execution_choice import (
 )
 from inference_core.finisher import Finisher
 from inference_core.images import Limits
-from inference_core.models.package import ModelPackage, load_package
+from inference_core.models.package import ModelPackage, load_package, trusted
 from inference_core.pipeline import build_finisher, build_preparer, build_runner, check_runner
 from inference_core.preparer import Preparer, PrepareSource, elapsed_ms
 from inference_core.records import Prediction, PreparedItem
@@ -82,6 +83,8 @@ class Predictor:
         sample: Sequence[Input] = (),
         limits: Limits | None = None,
         trust_package_code: bool = False,
+        tta: TtaSpec | None = None,
+        dropout: DropoutSpec | None = None,
     ) -> Self:
         """Load a package and check that it works.
 
@@ -100,6 +103,9 @@ class Predictor:
             sample: images of the kind that will be predicted, a few dozen, for what is to be decided on them.
             limits: on bytes, pixels and frames of an image.
             trust_package_code: whether Python files that lie in the package itself may be run.
+            tta: views in the place of those that the package declares, ``TtaSpec(views=("hflip",))``; the model digest
+                of predictions is then another.
+            dropout: likewise, samples with dropout.
 
         Raises:
             ConfigError: the package or a setting is wrong.
@@ -107,7 +113,8 @@ class Predictor:
         """
         package = model if isinstance(model, ModelPackage) else load_package(str(model))
         if trust_package_code:
-            package = replace(package, code=replace(package.code, is_trusted=True))
+            package = trusted(package)
+        package = override_forwards(package, tta=tta, dropout=dropout)
         limits = limits or Limits()
         preparer = build_preparer(package, limits=limits)
         choice = ExecutionChoice()

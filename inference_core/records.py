@@ -144,6 +144,34 @@ class SourceFacts:
     """Time of that frame since the start of the video."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What one further view or member changed of an image's answer."""
+
+    name: str
+    """Of the view or member."""
+    changed_frac: float
+    """Share of what is decided (the class, the pixels, the labels, the objects) that is another with it than without;
+    of a single class 0 or 1."""
+    score_shift: float
+    """Mean absolute change of the scores of what is decided."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Spread(ArrayRecord):
+    """How far the forwards of one answer agree."""
+
+    mutual_information: float | None = None
+    """Entropy of the mean scores less the mean entropy of the scores, over the same maximum, in [0, 1]; None where it
+    is not told."""
+    score_std: float | None = None
+    """Standard deviation over the forwards of the score of the best class; None likewise."""
+    gains: tuple[Gain, ...] = ()
+    """Of every view or member after the first, in order."""
+    pixels: Uint8Array | None = None
+    """(H, W) uint8, segmentation: the uncertainty of each pixel times 255; None where it is not asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Classification(ArrayRecord):
     """The answer of a classification model for one image."""
@@ -156,6 +184,10 @@ class Classification(ArrayRecord):
     """(k,) names of ``class_ids``."""
     entropy: float
     """Entropy of all class scores divided by its maximum, in [0, 1]."""
+    spread: Spread | None = None
+    """Of several forwards, None of one."""
+    prediction_set: Int32Array | None = None
+    """(n,) int32 classes of the conformal set, best first; None where the package declares none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -172,6 +204,8 @@ class Segmentation(ArrayRecord):
     """(K,) float32, mean score over the pixels of each class, 0 for an absent class."""
     labels: tuple[str, ...]
     """(K,) class names."""
+    spread: Spread | None = None
+    """Of several forwards, or with ``uncertainty``; else None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -190,6 +224,8 @@ class MultiLabel(ArrayRecord):
     """(k,) float32 in [0, 1], descending, of ``top_class_ids``."""
     top_labels: tuple[str, ...]
     """(k,) names of ``top_class_ids``."""
+    spread: Spread | None = None
+    """Of several forwards, None of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +259,8 @@ class Detection(ArrayRecord):
     """(N,) names of ``class_ids``."""
     masks: tuple[InstanceMask, ...] | None = None
     """(N,) the objects' pixels, None where the model gives none."""
+    spread: Spread | None = None
+    """Of several forwards, None of one."""
 
     def __post_init__(self) -> None:
         check_array("boxes_xyxy", self.boxes_xyxy, ndim=2, dtype=np.float32)
@@ -248,6 +286,7 @@ class Detection(ArrayRecord):
             class_ids=self.class_ids[kept],
             labels=tuple(self.labels[index] for index in kept),
             masks=None if self.masks is None else tuple(self.masks[index] for index in kept),
+            spread=self.spread,
         )
 
 

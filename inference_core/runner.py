@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +12,10 @@ from numpy.typing import NDArray
 
 from inference_core.engines.batching import Outputs, cut_batches, run_batch, split_outputs
 from inference_core.engines.fitting_sizes import FittingSizes
-from inference_core.engines.memory_errors import is_out_of_memory
+from inference_core.engines.memory_errors import memory_errors
 from inference_core.engines.overlap import OverlappingEngine, overlap
 from inference_core.engines.protocol import Array, Engine, EngineFacts
-from inference_core.errors import DeviceMemoryError, InputError, ModelError
+from inference_core.errors import InputError, ModelError
 from inference_core.preparer import elapsed_ms
 from inference_core.records import PreparedItem, RawItem, Uint8Array
 from inference_core.tasks.kept_masks import cut_to_boxes
@@ -183,21 +182,6 @@ def group_items(items: Sequence[PreparedItem], *, chunk_size: int) -> list[Group
         )
         for indices in found.values()
     ]
-
-
-@contextmanager
-def memory_errors() -> Iterator[None]:
-    """Tell errors of the reduction about memory from mistakes.
-
-    Raises:
-        DeviceMemoryError: for the former; the latter pass.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as exc:
-        if is_out_of_memory(exc):
-            raise DeviceMemoryError(str(exc)) from exc
-        raise
 
 
 def to_numpy(array: Array) -> NDArray[Any]:

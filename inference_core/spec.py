@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
+from inference_core.calibration_spec import CalibrationSpec
 from inference_core.detection_spec import gives_masks, roles_of
+from inference_core.enhance_spec import (
+    ConformalSpec,
+    DropoutSpec,
+    EnsembleSpec,
+    TtaSpec,
+    UncertaintySpec,
+    check_merge,
+    check_views_fit,
+    read_tta,
+)
 from inference_core.hook_spec import HookSpec, ImportPath, read_hook
 from inference_core.input_spec import InputSpec
 from inference_core.output_spec import TASKS_OF_OPTION, OutputSpec, TaskName
@@ -24,11 +35,14 @@ Format = Literal[
     "savedmodel",
     "tflite",
     "keras",
+    "ensemble",
 ]
 PostprocessName = Literal["min_area_px", "fill_holes", "open_px", "close_px"]
 
 ARCHITECTURE_FORMATS: tuple[Format, ...] = ("state_dict", "lightning", "timm")
 """Those that hold tensors alone."""
+LAYERED_FORMATS: tuple[Format, ...] = (*ARCHITECTURE_FORMATS, "huggingface")
+"""Those whose models are modules made of layers, which can be switched one by one."""
 FEATURE_OUTPUTS = ("pooler_output", "mean_token", "cls_token", "image_features")
 """What an embedding of format huggingface may be: the model's own pooling, the mean of its last layer's tokens or
 positions, its first token, or the projection into a space shared with text."""
@@ -62,12 +76,6 @@ class ArchitectureSpec(Frozen):
         if self.hyper_parameters is True and self.name is not None and self.name.startswith(TIMM_PREFIX):
             raise ValueError("hyper_parameters must be a list with an architecture of timm, which takes any; name them")
         return self
-
-
-class CalibrationSpec(Frozen):
-    """Adjusts confidence without changing the order of classes."""
-
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
 class PostprocessSpec(Frozen):
@@ -108,7 +116,7 @@ class ModelSpec(Frozen):
     task: TaskName
     format: Format
     weights: str
-    """Path relative to the package, or any URI."""
+    """Path relative to the package, or any URI; an ensemble has none."""
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     architecture: ArchitectureSpec | None = None
     classes: tuple[str, ...] = ()
@@ -118,6 +126,27 @@ class ModelSpec(Frozen):
     output: OutputSpec = OutputSpec()
     calibration: CalibrationSpec = CalibrationSpec()
     postprocess: tuple[StepSpec, ...] = ()
+    tta: TtaSpec | None = None
+    """Test-time augmentation: views of the image, each seen by the model; a list of views for short."""
+    dropout: DropoutSpec | None = None
+    """Monte Carlo dropout: several forwards with units left out."""
+    ensemble: EnsembleSpec | None = None
+    """With format ``ensemble``, and only there: the models whose answers are merged."""
+    uncertainty: UncertaintySpec | None = None
+    """Segmentation: an uncertainty for every pixel, and what of it the rows tell."""
+    conformal: ConformalSpec | None = None
+    """Classification: sets of classes with a stated coverage."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_weights(cls, data: Any) -> Any:
+        is_ensemble = isinstance(data, dict) and data.get("format") == "ensemble"
+        return {"weights": "", **data} if is_ensemble else data
+
+    @field_validator("tta", mode="before")
+    @classmethod
+    def _read_tta(cls, value: Any) -> Any:
+        return read_tta(value)
 
     @field_validator("postprocess", mode="before")
     @classmethod
@@ -136,8 +165,6 @@ class ModelSpec(Frozen):
             doubles = sorted({c for c in self.classes if self.classes.count(c) > 1})
             raise ValueError(f"classes must be distinct, got {', '.join(doubles[:5])} more than once; rename them")
         self._check_architecture()
-        if self.calibration.temperature != 1.0 and self.output.activation == "none":
-            raise ValueError("calibration.temperature must be 1 with output.activation none, which has no logits")
         if self.task not in ("segmentation", "detection") and self.input.fit == "tile":
             raise ValueError("input.fit tile must go with task segmentation or detection; choose another fit")
         if self.task != "segmentation" and any(isinstance(step, PostprocessSpec) for step in self.postprocess):
@@ -147,6 +174,8 @@ class ModelSpec(Frozen):
         self._check_output()
         if self.task == "segmentation":
             self._check_segmentation()
+        self._check_forwards()
+        self._check_told()
         return self
 
     def _check_architecture(self) -> None:
@@ -170,8 +199,7 @@ class ModelSpec(Frozen):
             field = OutputSpec.model_fields[name]
             if self.task not in tasks and getattr(self.output, name) != field.get_default(call_default_factory=True):
                 raise ValueError(f"output.{name} must go with task {' or '.join(tasks)}, got {self.task}; remove it")
-        if self.calibration.temperature != 1.0 and self.task in ("detection", "embedding"):
-            raise ValueError(f"calibration.temperature must be 1 with task {self.task}; remove it")
+        self._check_calibration()
         if self.task == "multilabel" and self.output.activation == "softmax":
             raise ValueError("output.activation must be sigmoid or none with task multilabel, got softmax; set it")
         if self.task == "detection" and self.output.decoder is None:
@@ -186,6 +214,24 @@ class ModelSpec(Frozen):
             raise ValueError(f"output.name must be absent with a decoder of {len(roles)} outputs; use output.names")
         if unknown := sorted(set(self.output.thresholds) - set(self.classes)):
             raise ValueError(f"output.thresholds must name classes, got {', '.join(unknown[:5])}; correct the names")
+
+    def _check_calibration(self) -> None:
+        kind, named = self.calibration.kind, self.calibration.named_classes
+        if kind is None:
+            return
+        if self.task in ("detection", "embedding"):
+            raise ValueError(f"calibration.{kind} must be absent with task {self.task}; remove it")
+        if unknown := sorted(set(named) - set(self.classes)):
+            raise ValueError(f"calibration.{kind} must name classes, got {', '.join(unknown[:5])}; correct the names")
+        if kind == "temperature":
+            return
+        if self.scores_compete:
+            raise ValueError(
+                f"calibration.{kind} must go with scores that do not compete (task multilabel, segmentation of two "
+                "classes, or classification with output.activation sigmoid); use calibration.temperature"
+            )
+        if named and self.task != "multilabel":
+            raise ValueError(f"calibration.{kind} must be one for all classes with task {self.task}; give one")
 
     def _check_decoder(self) -> None:
         output = self.output
@@ -212,6 +258,68 @@ class ModelSpec(Frozen):
             )
         if self.output.activation == "sigmoid" and len(self.classes) != 2:
             raise ValueError("output.activation sigmoid must go with two classes in segmentation; use softmax")
+
+    def _check_forwards(self) -> None:
+        """Views, dropout samples and members."""
+        if (self.format == "ensemble") != (self.ensemble is not None):
+            raise ValueError("ensemble must go with format ensemble; set both or none")
+        if self.ensemble is not None and self.weights:
+            raise ValueError(f"weights must be absent with format ensemble, got {self.weights}; remove it")
+        if self.ensemble is not None and (self.tta is not None or self.dropout is not None):
+            raise ValueError("tta and dropout must be absent with format ensemble; declare them in its members")
+        if self.dropout is not None and self.format not in LAYERED_FORMATS:
+            raise ValueError(
+                f"dropout must go with a model whose layers can be switched (format {', '.join(LAYERED_FORMATS)}), got "
+                f"format {self.format}; remove it, or use tta or an ensemble"
+            )
+        if self.tta is not None:
+            has_square = self.input.size_hw is None or self.input.size_hw[0] == self.input.size_hw[1]
+            check_views_fit(
+                self.tta, is_free=self.input.fit == "native", is_square=has_square, size_hw=self.input.size_hw
+            )
+        if self.has_several_forwards and gives_masks(self.output.decoder):
+            raise ValueError(
+                "tta, dropout and ensemble must be absent with a decoder that gives masks, which are not merged; "
+                "remove them, or set masks: false"
+            )
+        for name in ("tta", "ensemble"):
+            check_merge(name, getattr(self, name), task=self.task)
+
+    def _check_told(self) -> None:
+        """What is told of the answer beside it."""
+        if self.uncertainty is not None and self.task != "segmentation":
+            raise ValueError(f"uncertainty must go with task segmentation, got {self.task}; remove it")
+        if self.uncertainty is not None and self.uncertainty.measure != "entropy" and not self.has_several_forwards:
+            raise ValueError(
+                f"uncertainty.measure must be entropy with a single forward, got {self.uncertainty.measure}; add tta, "
+                "dropout or members, or change it"
+            )
+        if self.conformal is not None and not (self.task == "classification" and self.scores_compete):
+            raise ValueError("conformal must go with task classification and scores that sum to 1; remove it")
+        if self.conformal is not None and self.conformal.method == "lac" and self.conformal.quantile > 1:
+            raise ValueError(
+                f"conformal.quantile must be at most 1 with method lac, got {self.conformal.quantile}; fit it anew"
+            )
+
+    @property
+    def has_several_forwards(self) -> bool:
+        """Whether an answer is merged of several forwards."""
+        has_views = self.tta is not None and len(self.tta.views) > 1
+        return has_views or self.dropout is not None or self.ensemble is not None
+
+    @property
+    def is_enhanced(self) -> bool:
+        """Whether something stands between the forward and the task."""
+        return self.has_several_forwards or self.uncertainty is not None
+
+    @property
+    def scores_compete(self) -> bool:
+        """Whether the scores of an image or a pixel share 1 among the classes, two-class segmentation left out, whose
+        foreground has the only score.
+        """
+        if self.task in ("multilabel", "detection") or self.is_binary:
+            return False
+        return not (self.task == "classification" and self.output.activation == "sigmoid")
 
     @property
     def is_binary(self) -> bool:

@@ -32,6 +32,8 @@ HOOK_TAG = "hook"
 """Of a function of the user's, where something built in could stand, too."""
 STEP_TAG = "step"
 """Of a built-in step on masks beside hooks."""
+SHARED_TAG, BY_CLASS_TAG = "[shared]", "[by class]"
+"""Of one value for all classes, and of a mapping of class names; written as no key is."""
 UNION_TAGS = frozenset({"str", "int", "float", "bool", "dict", "list", *FILTER_TAGS, *DECODER_TAGS, HOOK_TAG, STEP_TAG})
 """Names that pydantic puts into an error's location for a branch of a union."""
 
@@ -85,7 +87,8 @@ def build_settings(cls: type[Model], data: Mapping[str, Any], *, origin: str) ->
 def explain_problem(cls: type[BaseModel], problem: Mapping[str, Any]) -> str:
     """One pydantic problem as ``key: must be ..., got ...; what to do``."""
     path = list(problem["loc"])
-    location = [part for part in path[:-1] if not is_union_tag(part)] + path[-1:]
+    location = [part for part in path[:-1] if not is_union_tag(part)]
+    location += [part for part in path[-1:] if part not in (SHARED_TAG, BY_CLASS_TAG)]
     key = ".".join(str(part) for part in location)
     kind, message = problem["type"], str(problem["msg"])
     if kind == "extra_forbidden":

@@ -15,7 +15,9 @@ from inference_core.commands.exit_codes import EXIT_DONE, EXIT_TOO_MANY_ERRORS
 from inference_core.commands.model_facts import MODEL_HELP, TrustOption
 from inference_core.execution_choice import ExecutionChoice
 from jobs.config import JobConfig, dump_settings
+from jobs.diff_command import diff_runs
 from jobs.driver import RunState, run
+from jobs.evaluate_command import evaluate_run
 from jobs.finalize import Outcome, finalize
 from jobs.golden import describe_golden
 from jobs.json_events import event_line, write_event
@@ -58,6 +60,8 @@ def register(app: typer.Typer) -> None:
     app.command("plan")(plan_job)
     app.command("status")(show_status)
     app.command("retry")(retry_rows)
+    app.command("evaluate")(evaluate_run)
+    app.command("diff")(diff_runs)
 
 
 def run_job(
@@ -223,6 +227,7 @@ def print_outcome(outcome: Outcome) -> None:
         ("layout", facts.layout_reason),
         *([("memory", facts.peaks.text)] if facts.peaks.text else []),
         *([("bottleneck", facts.bottleneck.sentence), ("advice", facts.bottleneck.advice)] if facts.bottleneck else []),
+        *(("drift", warning) for warning in (facts.drift.warnings if facts.drift else ())),
         ("report", f"{outcome.report_uri}/report.html"),
     ]
     width = max(len(name) for name, _ in rows)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from inference_core import storage
+from inference_core.enhance_spec import DropoutSpec, TtaSpec, read_tta
 from inference_core.images import Limits
 from inference_core.preparer import MAX_FIT_PIXELS
 from inference_core.validation import Frac, Frozen, PositiveInt
@@ -214,9 +215,22 @@ class JobConfig(Frozen):
     failure and go on, or ``skip`` them."""
     trust_package_code: bool = False
     """Whether Python files that lie in the model package itself may be run, here and by workers."""
+    tta: TtaSpec | None = None
+    """Views in the place of those that the package declares; ``[identity]`` takes them away. That makes another model,
+    with a digest of its own; it is kept in the output, below ``model/``."""
+    dropout: DropoutSpec | None = None
+    """Monte Carlo dropout in the place of what the package declares; likewise."""
+    drift_reference: str | None = None
+    """Output of an earlier, finished run, or its ``report/summary.json``: the report tells how far this run's scores,
+    entropies, coverage and classes lie from it."""
     execution: ExecutionConfig = ExecutionConfig()
     prices: PricesConfig = PricesConfig()
     """What the machine costs, for the estimate of ``millrace plan``."""
+
+    @field_validator("tta", mode="before")
+    @classmethod
+    def _read_tta(cls, value: Any) -> Any:
+        return read_tta(value)
 
     @field_validator("input", "include", "exclude", "reuse", mode="before")
     @classmethod

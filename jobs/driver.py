@@ -20,6 +20,7 @@ from jobs.attempts import AttemptRecord, note_attempt, noted_end
 from jobs.bottleneck import Workers
 from jobs.commits import CommitLog
 from jobs.config import ExecutionConfig, JobConfig
+from jobs.drift_reference import find_reference, keep_reference
 from jobs.engine_sample import works_here
 from jobs.finalize import Outcome, finalize
 from jobs.golden import GoldenNote, prove_golden
@@ -95,6 +96,7 @@ def run(config: JobConfig, *, show: ShowState, notice: Callable[[str], None] = d
         model = find_model(config)
         package = model.package
         plan = find_plan(config, package)
+        reference = find_reference(config, task=package.spec.task)
     is_new = plan is None
     golden = None
     if plan is None:
@@ -105,6 +107,7 @@ def run(config: JobConfig, *, show: ShowState, notice: Callable[[str], None] = d
         golden = plan.golden
     elif not is_committed(config.output):
         golden = prove_golden(config, package, check_package(package, config.execution), plan.engine_choice)
+    keep_reference(config.output, reference)
     waits = config.execution.when_running == "wait"
     with hold_lease(config.output, waits=waits, say=notice), open_listing(config) as feed:
         listing = feed.wait(num_known=0, patience_s=LISTING_PATIENCE_S)

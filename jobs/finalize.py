@@ -13,6 +13,7 @@ from inference_core.provenance import canonical_json
 from inference_core.stats.summary import Summary
 from jobs.attempts import AttemptRecord, read_attempts, read_ends, worked_s
 from jobs.commits import CommitLog
+from jobs.drift_reference import drift_from, kept_reference
 from jobs.ledger import Ledger, fold_records
 from jobs.listing import LISTING_FILE, Listing, read_listing
 from jobs.peaks import most
@@ -89,6 +90,7 @@ def run_facts(output: str, plan: Plan, listing: Listing, ledger: Ledger) -> RunF
     first_s, last_s = min(begin for begin, _ in ledger.spans_s), max(end for _, end in ledger.spans_s)
     summary = ledger.summary
     num_ok = summary.status["ok"]
+    reference = kept_reference(output)
     return RunFacts(
         run_id=plan.run_id,
         started=iso_time(min((attempt.started_s for attempt in attempts), default=first_s)),
@@ -114,6 +116,7 @@ def run_facts(output: str, plan: Plan, listing: Listing, ledger: Ledger) -> RunF
         golden=golden_text(plan, attempts),
         bottleneck=found_bottleneck(summary, ledger.spans_s, attempts),
         peaks=ledger.workers.peaks(driver_bytes=most(*(end.driver_peak_bytes for end in read_ends(output)))),
+        drift=drift_from(reference, summary) if reference else None,
     )
 
 

@@ -17,7 +17,7 @@ from jobs.commits import CommitLog
 from jobs.config import JobConfig
 from jobs.driver import check_package
 from jobs.estimate import Estimate, estimate_run
-from jobs.kept_model import FACTS_FLAG, find_kept
+from jobs.kept_model import FACTS_FLAG, as_job_says, find_kept
 from jobs.levers import find_levers
 from jobs.listing import drop_left_out, read_listing
 from jobs.manifest import expected_shards
@@ -115,11 +115,14 @@ def find_package(config: JobConfig) -> Iterator[ModelPackage]:
     if kept is not None:
         yield kept
         return
-    with open_model(config.model, said=config.model_facts, flag=FACTS_FLAG, trusts_code=config.trust_package_code) as (
-        package,
-        _,
+    with (
+        open_model(config.model, said=config.model_facts, flag=FACTS_FLAG, trusts_code=config.trust_package_code) as (
+            package,
+            findings,
+        ),
+        as_job_says(config, package, findings) as said,
     ):
-        yield package
+        yield said
 
 
 def count_input(config: JobConfig) -> Counted:

@@ -1,4 +1,5 @@
-"""A job's model: a package as it is, or one imported on the fly and kept beside the results.
+"""A job's model: a package as it is, or one imported on the fly, or made of a package with the job's own views, and
+kept beside the results.
 
 What is kept makes a resumed run independent of the hub and of the source file, and is where workers load the model
 from. It is written before the plan, ``model.yaml`` last; a folder that an interrupted command left is completed by the
@@ -9,13 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from inference_core import storage
+from inference_core.enhance.override import override_forwards, written_elsewhere
 from inference_core.errors import ConfigError, MissingObjectError, ModelError
 from inference_core.importing.findings import Findings
-from inference_core.models.package import SPEC_FILE, ModelPackage, load_package
+from inference_core.models.package import SPEC_FILE, ModelPackage, load_package, trusted
 from jobs.config import JobConfig, dump_settings
 from jobs.plan import find_plan, read_plan
 from jobs.planning_traces import KEPT_FOLDER, KEPT_RECORD
@@ -46,14 +49,35 @@ def find_model(config: JobConfig) -> JobModel:
     if kept is not None:
         return JobModel(package=kept)
     trusts_code = config.trust_package_code
-    with open_model(config.model, said=config.model_facts, flag=FACTS_FLAG, trusts_code=trusts_code) as (
-        package,
-        findings,
+    with (
+        open_model(config.model, said=config.model_facts, flag=FACTS_FLAG, trusts_code=trusts_code) as (
+            package,
+            findings,
+        ),
+        as_job_says(config, package, findings) as said,
     ):
-        if findings is None:
+        if said is package and findings is None:
             return JobModel(package=package)
-        find_plan(config, package)  # refuses an output of something else before anything is written into it
-        return JobModel(package=keep_model(package, config), imported=findings)
+        find_plan(config, said)  # refuses an output of something else before anything is written into it
+        return JobModel(package=keep_model(said, config), imported=findings)
+
+
+@contextmanager
+def as_job_says(config: JobConfig, package: ModelPackage, findings: Findings | None) -> Iterator[ModelPackage]:
+    """The package with the views and the dropout of the job, in a folder of its own until the context ends; the package
+    itself where the job says nothing of them.
+
+    Raises:
+        ConfigError: they do not fit the package, or it was imported on the fly.
+    """
+    if config.tta is None and config.dropout is None:
+        yield package
+        return
+    if findings is not None:
+        key = "tta" if config.tta is not None else "dropout"
+        raise ConfigError(f"must go with a model package, got {config.model}; set model_facts.{key} instead", key=key)
+    with written_elsewhere(override_forwards(package, tta=config.tta, dropout=config.dropout)) as derived:
+        yield derived
 
 
 def find_kept(config: JobConfig) -> ModelPackage | None:
@@ -62,13 +86,14 @@ def find_kept(config: JobConfig) -> ModelPackage | None:
     if plan is None:
         return None
     named = dump_settings(config)
-    if any(plan.config.get(key, default) != named[key] for key, default in (("model", None), ("model_facts", {}))):
+    defaults: dict[str, Any] = {"model": None, "model_facts": {}, "tta": None, "dropout": None}
+    if any(plan.config.get(key, default) != named[key] for key, default in defaults.items()):
         return None
     for folder in kept_folders(config.output, digest=str(plan.identity["model_digest"])):
         if read_record(folder) is not None:
             package = load_complete(folder)
             if package is not None and package.digest == plan.identity["model_digest"]:
-                return package
+                return trusted(package) if config.trust_package_code else package
     return None
 
 
@@ -82,7 +107,8 @@ def keep_model(package: ModelPackage, config: JobConfig) -> ModelPackage:
         is_own = storage.create(storage.join(folder, KEPT_RECORD), (json.dumps(record) + "\n").encode())
         if is_own or (read_record(folder) or {}).get("model_digest") == package.digest:
             found = load_complete(folder)
-            return found if found is not None and found.digest == package.digest else copy_package(package, folder)
+            kept = found if found is not None and found.digest == package.digest else copy_package(package, folder)
+            return trusted(kept) if package.code.is_trusted else kept
     raise ConfigError(f"must be empty or hold this run, got {folder} with another model; clear it", key="output")
 
 

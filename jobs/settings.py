@@ -34,7 +34,9 @@ def read_settings(config_uri: str | None, *, flags: Mapping[str, Any], assignmen
     inputs = tuple(folder_uri(uri, key="input") for uri in config.input)
     output = folder_uri(config.output, key="output")
     reuse = tuple(folder_uri(uri, key="reuse") for uri in config.reuse)
-    return config.model_copy(update={"model": model, "input": inputs, "output": output, "reuse": reuse})
+    drift = folder_uri(config.drift_reference, key="drift_reference") if config.drift_reference else None
+    places = {"model": model, "input": inputs, "output": output, "reuse": reuse, "drift_reference": drift}
+    return config.model_copy(update=places)
 
 
 def folder_uri(uri: str, *, key: str) -> str:

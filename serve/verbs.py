@@ -63,4 +63,4 @@ class Verbs:
 
 def without_weights(package: ModelPackage) -> ModelPackage:
     """A package for prepare and finish alone: what the weights' bytes were is in the digest."""
-    return replace(package, weights=replace(package.weights, files={}))
+    return replace(package, weights=replace(package.weights, files={}), members=())

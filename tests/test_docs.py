@@ -16,15 +16,16 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from inference_core import detection_spec, hook_spec, input_spec, output_spec, spec
+from inference_core import calibration_spec, detection_spec, enhance_spec, hook_spec, input_spec, output_spec, spec
 from inference_core.export.rows import COMMON_FIELDS, TIME_FIELDS
 from inference_core.input_spec import FIRST_OPTION
 from inference_core.spec import ModelSpec
 from inference_core.status import STATUSES
 from inference_core.tasks.build import TASKS
-from inference_core.tasks.classification import ClassificationTask
+from inference_core.tasks.classification import SET_FIELD, ClassificationTask
 from inference_core.tasks.detection import MASK_FIELDS, fields_of
 from inference_core.tasks.embedding import EmbeddingTask
+from inference_core.tasks.enhanced import GAIN_FIELD, PIXEL_FIELDS, SPREAD_FIELDS
 from inference_core.tasks.multilabel import MultiLabelTask
 from inference_core.tasks.segmentation import SegmentationTask
 from jobs import config
@@ -82,11 +83,8 @@ def keyed_classes() -> list[str]:
 
 def nested_classes(top: type[BaseModel]) -> Iterable[type[BaseModel]]:
     """A settings class and those of its schema."""
-    modules = {
-        ModelSpec: (spec, input_spec, output_spec, detection_spec, hook_spec),
-        JobConfig: (config,),
-        ServeConfig: (serve_config,),
-    }
+    of_model = (spec, input_spec, output_spec, detection_spec, calibration_spec, enhance_spec, hook_spec)
+    modules = {ModelSpec: of_model, JobConfig: (config, enhance_spec), ServeConfig: (serve_config,)}
     names = [top.__name__, *top.model_json_schema().get("$defs", {})]
     return [next(vars(module)[name] for module in modules[top] if name in vars(module)) for name in names]
 
@@ -115,6 +113,10 @@ def test_every_filter_is_explained(name: str) -> None:
         pytest.param("<!-- columns: detection with masks -->", MASK_FIELDS, id="detection with masks"),
         pytest.param("<!-- columns: segmentation -->", SegmentationTask.result_fields, id="segmentation"),
         pytest.param("<!-- columns: embedding -->", EmbeddingTask.result_fields, id="embedding"),
+        pytest.param("<!-- columns: spread -->", SPREAD_FIELDS, id="spread"),
+        pytest.param("<!-- columns: uncertainty -->", PIXEL_FIELDS, id="uncertainty"),
+        pytest.param("<!-- columns: gains -->", (GAIN_FIELD,), id="gains"),
+        pytest.param("<!-- columns: conformal -->", (SET_FIELD,), id="conformal"),
         pytest.param("<!-- columns: times -->", TIME_FIELDS, id="times"),
     ],
 )

@@ -45,13 +45,14 @@ def check_model(
 def show_package(package: ModelPackage, runner: Runner) -> None:
     """Print what was understood."""
     from inference_core.hooks.named import import_paths
+    from inference_core.tasks.merged_spec import merge_of
 
     spec = package.spec
     facts: dict[str, Any] = {
         "name": spec.name,
         "task": spec.task,
         "format": spec.format,
-        "weights": package.weights_uri,
+        "weights": package.weights_uri or "those of its members",
         "classes": f"{len(spec.classes)}: {', '.join(spec.classes[:6])}{', ...' if len(spec.classes) > 6 else ''}",
         "input": f"{spec.input.fit} {size_text(spec.input)} {spec.input.color}, {spec.input.resampler} "
         f"{spec.input.interpolation}",
@@ -61,6 +62,14 @@ def show_package(package: ModelPackage, runner: Runner) -> None:
         "batch": batch_text(runner.engine_facts.max_batch),
         "digest": package.digest,
     }
+    if spec.tta is not None:
+        facts["views"] = f"{', '.join(spec.tta.views)}; merged by {merge_of(spec)}"
+    if spec.dropout is not None:
+        facts["dropout"] = f"{spec.dropout.samples} samples, seed {spec.dropout.seed}"
+    if spec.ensemble is not None:
+        weighed = zip(package.members, spec.ensemble.members, strict=True)
+        members = [f"{found.uri} by {declared.weight:g}, {found.digest[:12]}" for found, declared in weighed]
+        facts["members"] = "\n".join([*members, f"merged by {merge_of(spec)}"])
     if paths := import_paths(spec):
         facts["functions"] = "\n".join(paths)
     if package.code:

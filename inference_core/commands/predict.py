@@ -45,12 +45,14 @@ def predict(
     compiles: CompileOption = False,
     assignments: FactsOption = None,
     trust_package_code: TrustOption = False,
+    views: Annotated[str, typer.Option(help="Test-time augmentation, as hflip,rot90; identity for none.")] = "",
 ) -> None:
     """Predict images in this process and print a JSON object for each."""
     from inference_core.choice_lines import describe_execution
     from inference_core.predictor import Predictor
 
-    with open_named_model(model, assignments, trusts_code=trust_package_code) as package:
+    with open_named_model(model, assignments, trusts_code=trust_package_code) as opened:
+        package = with_views(opened, views)
         predictor = Predictor.load(
             package,
             device=device,
@@ -66,6 +68,18 @@ def predict(
         num_failed = print_predictions(package, predictor, images, save=save)
     if num_failed:
         raise typer.Exit(EXIT_TOO_MANY_ERRORS)
+
+
+def with_views(package: ModelPackage, views: str) -> ModelPackage:
+    """The package with views named on the command line; itself where there are none."""
+    from inference_core.enhance.override import override_forwards
+    from inference_core.enhance_spec import TtaSpec
+    from inference_core.validation import build_settings
+
+    if not views:
+        return package
+    names = [name.strip() for name in views.split(",")]
+    return override_forwards(package, tta=build_settings(TtaSpec, {"views": names}, origin="--views"))
 
 
 def print_predictions(package: ModelPackage, predictor: Predictor, images: Sequence[str], *, save: Path | None) -> int:

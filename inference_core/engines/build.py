@@ -117,7 +117,7 @@ def resolve_place(package: ModelPackage, *, device: str, engine: str) -> str:
     wanted = cuda if engine == "default" else tuple(name for name in cuda if name == engine)
     if not wanted:
         return "cpu"
-    if wanted[0] != "torch":
+    if wanted[0] not in ("torch", "ensemble"):
         from inference_core.engines.onnx_engine import has_cuda_provider
 
         if not has_cuda_provider():

@@ -39,6 +39,27 @@ class OverlappingEngine(Protocol):
         """
 
 
+@runtime_checkable
+class TileLoader(Protocol):
+    """What such an engine gives besides, where a batch is to be forwarded several times."""
+
+    def begin_load(self, tiles: Sequence[Uint8Array]) -> Array:
+        """Begin to copy a batch to the device, for ``LoadingEngine.run_loaded``.
+
+        Args:
+            tiles: as for ``submit``.
+
+        Returns:
+            (B, h, w, C) uint8, B that of the tiles.
+
+        Raises:
+            DeviceMemoryError: the batch does not fit.
+        """
+
+    def fetch(self, arrays: Mapping[str, Array]) -> Callable[[], dict[str, NDArray[Any]]]:
+        """See OverlappingEngine.fetch."""
+
+
 def overlap(batches: Iterable[B], *, begin: Callable[[B], Callable[[], R]], run: Callable[[B], R]) -> Iterator[R]:
     """Results of batches in order, each begun before the one before it is waited for.
 

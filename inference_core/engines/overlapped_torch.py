@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from inference_core.engines.memory_errors import is_out_of_memory
+from inference_core.engines.memory_errors import is_out_of_memory, memory_errors
 from inference_core.engines.protocol import Array, EngineFacts
 from inference_core.engines.torch_engine import TorchEngine, first_line
 from inference_core.errors import DeviceMemoryError
@@ -36,6 +36,23 @@ class OverlappedTorchEngine:
     def run(self, batch: Uint8Array) -> dict[str, Tensor]:
         """See Engine.run."""
         return self._engine.run(batch)
+
+    def load(self, batch: Uint8Array) -> Tensor:
+        """See LoadingEngine.load."""
+        return self._engine.load(batch)
+
+    def run_loaded(self, pixels: Tensor, *, dropout_seed: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """See LoadingEngine.run_loaded."""
+        return self._engine.run_loaded(pixels, dropout_seed=dropout_seed)
+
+    def enable_dropout(self) -> None:
+        """See LoadingEngine.enable_dropout."""
+        self._engine.enable_dropout()
+
+    def begin_load(self, tiles: Sequence[Uint8Array]) -> Tensor:
+        """Begin to copy a batch to the device, as ``submit`` does: (B, h, w, C), B that of the tiles."""
+        with memory_errors():
+            return self._upload(tiles)[: len(tiles)]
 
     def submit(self, tiles: Sequence[Uint8Array]) -> dict[str, Tensor]:
         """See OverlappingEngine.submit."""

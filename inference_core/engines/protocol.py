@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from inference_core.records import Uint8Array
 
@@ -14,8 +15,8 @@ torch give NumPy arrays, so that their workers never load it."""
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 """Of the arithmetic; int8 is that of graphs that were quantised, and cannot be asked for."""
 
-EngineName = Literal["torch", "onnxruntime", "tensorrt", "openvino", "litert"]
-"""``tensorrt`` is ONNX Runtime with its TensorRT provider."""
+EngineName = Literal["torch", "onnxruntime", "tensorrt", "openvino", "litert", "ensemble"]
+"""``tensorrt`` is ONNX Runtime with its TensorRT provider; ``ensemble`` is what runs several engines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,4 +63,34 @@ class Engine(Protocol):
         Raises:
             DeviceMemoryError: the batch does not fit; a smaller one may.
             EngineError: the model refused the batch.
+        """
+
+
+@runtime_checkable
+class LoadingEngine(Protocol):
+    """What an engine gives, besides Engine, whose device is not the memory of NumPy arrays: a batch that is forwarded
+    several times is copied there once.
+    """
+
+    def load(self, batch: Uint8Array) -> Array:
+        """A batch (B, h, w, C) uint8 on the device.
+
+        Raises:
+            DeviceMemoryError: it does not fit.
+        """
+
+    def run_loaded(self, pixels: Array, *, dropout_seed: Sequence[int] | None = None) -> dict[str, Array]:
+        """As Engine.run, of what ``load`` gave or what was made of it.
+
+        Args:
+            pixels: (B, h, w, C) uint8 on the device, not modified.
+            dropout_seed: after ``enable_dropout``: chooses the units that are left out; None leaves out none.
+        """
+
+    def enable_dropout(self) -> None:
+        """Let ``run_loaded`` leave units out.
+
+        Raises:
+            ConfigError: the forward is compiled or recorded.
+            ModelError: the model has no dropout layers.
         """

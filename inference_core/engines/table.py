@@ -20,6 +20,7 @@ ENGINES_OF_FORMAT: dict[Format, tuple[EngineName, ...]] = {
     "openvino": ("openvino",),
     "savedmodel": ("openvino",),
     "tflite": ("litert", "openvino"),
+    "ensemble": ("ensemble",),
 }
 """The format's own runtime first: it is what a package means where no engine is named."""
 
@@ -29,6 +30,7 @@ MODULE_OF_ENGINE: dict[EngineName, str] = {
     "tensorrt": "onnxruntime",
     "openvino": "openvino",
     "litert": "ai_edge_litert",
+    "ensemble": "inference_core",
 }
 
 CPU_ENGINES: tuple[EngineName, ...] = ("openvino", "litert")

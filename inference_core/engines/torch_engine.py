@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from inference_core.engines.cuda_graphs import ReplayedForward, recorded_size
+from inference_core.engines.dropout_sampler import DropoutSampler
 from inference_core.engines.graph_batch import drop_filling, fill_batch
-from inference_core.engines.memory_errors import is_out_of_memory
+from inference_core.engines.memory_errors import is_out_of_memory, memory_errors
 from inference_core.engines.normalize import TensorNormalizer
 from inference_core.engines.object_lists import find_objects, stack_objects
 from inference_core.engines.protocol import EngineFacts, Precision
@@ -91,6 +93,7 @@ class TorchEngine:
             enabled=model.is_graph and precision != "fp32",
             cache_enabled=not cuda_graphs,  # a recording must not read weights that were cast outside of it
         )
+        self._dropout: DropoutSampler | None = None
         self._module = place_module(model, device=self._device, dtype=self._dtype)
         forward: Forward = CompiledForward(self._module) if compiles else self._module
         self._forward = ReplayedForward(forward) if cuda_graphs else forward
@@ -100,6 +103,28 @@ class TorchEngine:
         filled = fill_batch(batch, size=self.filled_size(len(batch)))
         pixels = torch.from_numpy(np.require(filled, requirements="W"))  # torch refuses read-only memory
         return self.run_tensor(lambda: pixels.to(self._device), count=len(batch))
+
+    def load(self, batch: Uint8Array) -> Tensor:
+        """See LoadingEngine.load."""
+        with memory_errors():
+            return torch.from_numpy(np.require(batch, requirements="W")).to(self._device)
+
+    def run_loaded(self, pixels: Tensor, *, dropout_seed: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """See LoadingEngine.run_loaded."""
+        with nullcontext() if self._dropout is None else self._dropout.sampling(dropout_seed):
+            return self.run_tensor(lambda: fill_pixels(pixels, size=self.filled_size(len(pixels))), count=len(pixels))
+
+    def enable_dropout(self) -> None:
+        """Let ``run_loaded`` leave units out.
+
+        Raises:
+            ConfigError: the forward is compiled or recorded, so that its layers cannot be switched any more.
+            ModelError: the module has no dropout layers.
+        """
+        if self.facts.is_compiled or self.facts.has_cuda_graphs:
+            raise ConfigError("must be off with dropout, whose layers are switched; turn it off", key="compile")
+        if self._dropout is None:
+            self._dropout = DropoutSampler(self._module)
 
     def filled_size(self, count: int) -> int | None:
         """How many images the forward of a batch takes, None for as many as there are."""
@@ -131,6 +156,12 @@ class TorchEngine:
                 raise  # the device is unusable for this process from now on: no image is to blame
             raise EngineError(first_line(exc)) from exc
         return {name: drop_filling(output, count=count, size=size) for name, output in outputs.items()}
+
+
+def fill_pixels(pixels: Tensor, *, size: int | None) -> Tensor:
+    """Pixels on a device with blank images up to the size that a graph fixes."""
+    missing = (size or 0) - len(pixels)
+    return torch.cat([pixels, pixels.new_zeros((missing, *pixels.shape[1:]))]) if missing > 0 else pixels
 
 
 class CompiledForward:

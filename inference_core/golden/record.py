@@ -104,4 +104,6 @@ def identity_of(package: ModelPackage) -> dict[str, Any]:
     """What a package says that is not a default, and the SHA-256 of its weights and of the code that it names."""
     facts = {key: value for key, value in plain_facts(package.spec).items() if key not in NOT_IDENTITY}
     code = code_digests(package.spec, package.code)
+    if package.members:
+        facts["members"] = [member.digest for member in package.members]
     return {**facts, "weights": package.weights.sha256, **({"code": code} if code else {})}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inference_core import storage
 from inference_core.agreement import decision_of
-from inference_core.engines.build import build_engine
+from inference_core.enhance.build import build_package_engine
 from inference_core.errors import ConfigError, ModelError
 from inference_core.golden.deviation import deviation_of
 from inference_core.golden.read import Golden, GoldenImage
@@ -67,7 +67,7 @@ def seal(
     """
     folder = golden_uri(package)
     check_may_seal(folder, force=force)
-    tracer = Tracer(package, build_engine(package, device="cpu", precision="fp32", num_threads=0))
+    tracer = Tracer(package, build_package_engine(package, device="cpu", precision="fp32", num_threads=0))
     preparer = build_preparer(package)
     items = [preparer.prepare(image.data, image_id=image.name) for image in images]
     traces = (answered(tracer.trace(item)) for item in items)

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from inference_core.engines.build import build_engine, resolve_place
+from inference_core.engines.build import resolve_place
 from inference_core.engines.choose import list_candidates
 from inference_core.engines.protocol import Engine
+from inference_core.enhance.build import build_package_engine
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
 from inference_core.golden.deviation import Deviation, deviation_of
 from inference_core.golden.read import Golden, GoldenImage, check_sealed_for
@@ -85,7 +86,7 @@ def replay_engine(
     shown = f"{engine} compiled" if compiles else engine
     resampler = package.spec.input.resampler
     try:
-        built = build_engine(
+        built = build_package_engine(
             package, device=device, precision=precision, num_threads=0, engine=engine, compiles=compiles
         )
         return replay(package, golden, items, built, shown=shown, resampler=resampler)
@@ -140,7 +141,7 @@ def verify_resamplers(package: ModelPackage, golden: Golden) -> list[Deviation]:
     Nothing is judged: the package names its resampler. A library that has no such interpolation is left out.
     """
     spec = package.spec.input
-    engine = build_engine(package, device="cpu", precision="fp32", num_threads=0)
+    engine = build_package_engine(package, device="cpu", precision="fp32", num_threads=0)
     found = []
     for name in RESAMPLERS:
         if name == spec.resampler or (name == "torch" and spec.interpolation not in TORCH_INTERPOLATIONS):

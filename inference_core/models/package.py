@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
 
 import yaml
 
@@ -12,6 +14,7 @@ from inference_core import storage
 from inference_core.errors import ConfigError, MissingObjectError, ModelError, StorageError
 from inference_core.hooks.named import code_digests, import_paths, package_files
 from inference_core.hooks.package_code import NO_CODE, PackageCode, collect_code
+from inference_core.models.ensemble import read_members
 from inference_core.models.weights import Weights, read_weights
 from inference_core.provenance import digest_of
 from inference_core.spec import ModelSpec
@@ -37,6 +40,8 @@ class ModelPackage:
     """64 hex digits over the spec, the weights and the code that the spec names; carried by every result."""
     code: PackageCode = NO_CODE
     """Python files of the package that the spec names and what they import, by path below the folder."""
+    members: tuple[ModelPackage, ...] = ()
+    """Of an ensemble, the packages whose answers are merged; such a package has no weights of its own."""
 
 
 def load_package(uri: str, *, trusts_code: bool = False) -> ModelPackage:
@@ -61,6 +66,8 @@ def load_package(uri: str, *, trusts_code: bool = False) -> ModelPackage:
     data = parse_yaml(text, origin=spec_uri)
     if isinstance(data.get("classes"), str):
         data["classes"] = read_class_names(resolve(folder, data["classes"], key="classes"))
+    if data.get("format") == "ensemble":
+        return load_ensemble(data, folder=folder, origin=spec_uri, trusts_code=trusts_code)
     spec = build_settings(ModelSpec, data, origin=spec_uri)
     weights_uri = resolve(folder, spec.weights, key="weights")
     weights = read_weights(weights_uri, weights_format=spec.format)
@@ -76,8 +83,48 @@ def load_package(uri: str, *, trusts_code: bool = False) -> ModelPackage:
     )
 
 
-def read_code(folder: str, spec: ModelSpec, *, trusts_code: bool) -> PackageCode:
+def load_ensemble(data: dict[str, Any], *, folder: str, origin: str, trusts_code: bool) -> ModelPackage:
+    """The package of several others.
+
+    Raises:
+        ConfigError: ``model.yaml`` is wrong, or the members do not fit each other.
+        ModelError: weights of a member are missing or are not its own.
+    """
+    data, members = read_members(
+        data, folder=folder, origin=origin, load=partial(load_package, trusts_code=trusts_code)
+    )
+    spec = build_settings(ModelSpec, data, origin=origin)
+    code = read_code(folder, spec, trusts_code=trusts_code, inherited=members[0].code)
+    weights = Weights(name="", files={})
+    digests = tuple(member.digest for member in members)
+    return ModelPackage(
+        uri=folder,
+        spec=spec,
+        weights_uri="",
+        weights=weights,
+        digest=model_digest(spec, weights_sha256=weights.sha256, code=code, members=digests),
+        code=code,
+        members=members,
+    )
+
+
+def trusted(package: ModelPackage) -> ModelPackage:
+    """The same package, whose code and whose members' code may be run."""
+    return replace(
+        package,
+        code=replace(package.code, is_trusted=True),
+        members=tuple(trusted(member) for member in package.members),
+    )
+
+
+def read_code(folder: str, spec: ModelSpec, *, trusts_code: bool, inherited: PackageCode = NO_CODE) -> PackageCode:
     """The Python files below ``folder`` that the spec names, and those that they import.
+
+    Args:
+        folder: of the package.
+        spec: of the package.
+        trusts_code: whether they may be run later.
+        inherited: where files are looked for that are not there.
 
     Raises:
         ConfigError: a file is missing or is no Python.
@@ -88,7 +135,7 @@ def read_code(folder: str, spec: ModelSpec, *, trusts_code: bool) -> PackageCode
         try:
             return storage.read_bytes(storage.join(folder, *path.split("/")))
         except MissingObjectError:
-            return None
+            return inherited.get(path)
 
     files = collect_code(package_files(import_paths(spec)), read=read)
     return PackageCode(files=files, origin=storage.mask_secrets(folder), is_trusted=trusts_code)
@@ -152,19 +199,26 @@ def read_name_list(text: str, *, uri: str) -> list[str]:
     return names
 
 
-def model_digest(spec: ModelSpec, *, weights_sha256: str, code: PackageCode = NO_CODE) -> str:
+def model_digest(
+    spec: ModelSpec, *, weights_sha256: str, code: PackageCode = NO_CODE, members: Sequence[str] = ()
+) -> str:
     """Identify everything that a prediction depends on; the package's name and place do not count.
 
     Args:
         spec: of the package.
         weights_sha256: of its weights.
         code: that lies in it, where the spec names any. The modules of this environment that it names count, too.
+        members: digests of an ensemble's members, which count in the place of their paths.
 
     Raises:
         ConfigError: ``code`` lacks a file that the spec names.
     """
     # What is at its default is left out, so that a key that is new leaves the digests of older packages as they are.
     facts = {key: value for key, value in plain_facts(spec).items() if key not in NOT_IN_DIGEST}
+    if spec.ensemble is not None:
+        weighed = zip(spec.ensemble.members, members, strict=True)
+        named_by_digest = [{"weight": member.weight, "digest": digest} for member, digest in weighed]
+        facts["ensemble"] = {**facts["ensemble"], "members": named_by_digest}
     digests = code_digests(spec, code)
     named = {"code": digests} if digests else {}
     return digest_of({"schema": DIGEST_SCHEMA, "spec": facts, "weights": weights_sha256, **named})

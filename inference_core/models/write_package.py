@@ -52,10 +52,10 @@ def fits_no_line(name: str) -> bool:
     return name != name.strip() or not name or len(name.splitlines()) != 1
 
 
-def check_is_free(folder: str) -> None:
-    """Raise ConfigError where a folder holds anything."""
+def check_is_free(folder: str, *, key: str = "--out") -> None:
+    """Raise ConfigError of ``key`` where a folder holds anything."""
     found = next(iter(storage.list_objects(folder)), None)
     if found is not None:
         raise ConfigError(
-            f"must be an empty or new folder, got {folder} with {found.path}; choose another or clear it", key="--out"
+            f"must be an empty or new folder, got {folder} with {found.path}; choose another or clear it", key=key
         )

@@ -57,7 +57,8 @@ def score_masks(
 
     Args:
         predictions: of a segmentation.
-        read_mask: (H, W) class ids of an image id, None without a mask; values from ``num_classes`` on do not count.
+        read_mask: (H, W) class ids of an image id, None without a mask; values from ``num_classes`` on, and below 0,
+            do not count.
         num_classes: background included.
     """
     shared, either = np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
@@ -65,7 +66,7 @@ def score_masks(
         mask = read_mask(one.source.image_id)
         if mask is None:
             continue
-        counted = mask < num_classes
+        counted = (mask >= 0) & (mask < num_classes)
         own = mask[counted]
         found = one.result.mask[counted] if isinstance(one.result, Segmentation) else np.full_like(own, num_classes)
         for class_id in range(num_classes):

@@ -7,7 +7,7 @@ nothing. All sums are integers, so a merge is exact and gives the same bits in w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from inference_core.output_spec import TaskName
 from inference_core.stats.class_counts import ClassCounts
 from inference_core.stats.fixed_point import REAL_BITS
+from inference_core.stats.forwards import ForwardStats
 from inference_core.stats.histogram import UnitHistogram
 from inference_core.stats.json_record import NO_EXTRA, Count, Text, json_from_record, record_from_json
 from inference_core.stats.moments import Moments
@@ -74,6 +75,8 @@ class Summary:
     score_sketch: QuantileSketch
     review: ReviewQueue
     timings: Timings
+    forwards: ForwardStats = field(default_factory=ForwardStats)
+    """Of answers that are merged of several forwards."""
 
     def __post_init__(self) -> None:
         if set(self.status) != set(STATUSES):
@@ -153,6 +156,7 @@ class Summary:
             score_sketch=QuantileSketch.of(shares.get("score", np.empty(0))),
             review=_review_of(ok, task=task),
             timings=Timings.of({stage: reals_of(rows[f"{stage}_ms"]) for stage in STAGES}),
+            forwards=ForwardStats.of(select_ok(table)),
         )
 
     def merge(self, other: Summary) -> Summary:
@@ -181,6 +185,7 @@ class Summary:
             score_sketch=self.score_sketch.merge(other.score_sketch),
             review=self.review.merge(other.review),
             timings=self.timings.merge(other.timings),
+            forwards=self.forwards.merge(other.forwards),
         )
 
     def without_timings(self) -> Summary:

@@ -13,9 +13,11 @@ from inference_core.spec import ModelSpec
 from inference_core.tasks.classification import ClassificationTask
 from inference_core.tasks.detection import DetectionTask
 from inference_core.tasks.embedding import EmbeddingTask
+from inference_core.tasks.enhanced import EnhancedTask
 from inference_core.tasks.hook_decoder import HookDecoder
 from inference_core.tasks.hook_step import HookRecordStep
 from inference_core.tasks.hooked import HookedTask
+from inference_core.tasks.merged_spec import merged_spec
 from inference_core.tasks.multilabel import MultiLabelTask
 from inference_core.tasks.protocol import Task
 from inference_core.tasks.segmentation import SegmentationTask
@@ -38,9 +40,22 @@ def build_task(spec: ModelSpec, *, code: PackageCode = NO_CODE) -> Task:
         spec: the model's.
         code: of the package, where hooks lie in it; without, such a task makes rows and nothing else.
     """
+    if spec.is_enhanced:
+        return EnhancedTask(build_plain_task(merged_spec(spec), code=code, reads_decoder=False), spec)
+    return build_plain_task(spec, code=code)
+
+
+def build_plain_task(spec: ModelSpec, *, code: PackageCode, reads_decoder: bool = True) -> Task:
+    """The task of a single forward.
+
+    Args:
+        spec: the model's.
+        code: of the package.
+        reads_decoder: whether a decoder of the user's is called; else its outputs come.
+    """
     is_mask_task = spec.task == "segmentation"
     task = SegmentationTask(spec, code=code) if is_mask_task else TASKS[spec.task](spec)
-    decoder = spec.output.decoder
+    decoder = spec.output.decoder if reads_decoder else None
     steps = [] if is_mask_task else [step for step in spec.postprocess if isinstance(step, HookSpec)]
     if not isinstance(decoder, HookSpec) and not steps:
         return task

@@ -15,7 +15,7 @@ from inference_core.prepare import boxes_to_image, points_to_image
 from inference_core.records import Detection, InstanceMask, Placement, Result
 from inference_core.spec import ModelSpec
 from inference_core.tasks.boxes import areas
-from inference_core.tasks.candidates import NO_SCORE, Candidates
+from inference_core.tasks.candidates import NO_SCORE, Candidates, Threshold
 from inference_core.tasks.decoders.decode import decode, decode_masks
 from inference_core.tasks.decoders.mask_maps import has_logit_masks
 from inference_core.tasks.instance_masks import MaskPart, place_mask
@@ -36,6 +36,12 @@ MASK_FIELDS: tuple[pa.Field, ...] = (
     pa.field("mask", pa.struct([("size", pa.list_(pa.int32())), ("counts", pa.string())])),
 )
 """Of an object where the model gives instance masks, besides OBJECT_FIELDS."""
+
+
+def threshold_of(spec: ModelSpec) -> Threshold:
+    """The least score of a box: one for all classes, or one for each."""
+    least = [spec.output.thresholds.get(label, spec.output.threshold) for label in spec.classes]
+    return least if spec.output.thresholds else spec.output.threshold
 
 
 def fields_of(*, has_masks: bool) -> tuple[pa.Field, ...]:
@@ -59,8 +65,7 @@ class DetectionTask:
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self.result_fields = fields_of(has_masks=gives_masks(spec.output.decoder))
-        least = [spec.output.thresholds.get(label, spec.output.threshold) for label in spec.classes]
-        self._threshold = least if spec.output.thresholds else spec.output.threshold
+        self._threshold = threshold_of(spec)
 
     @np.errstate(over="ignore", invalid="ignore")
     def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:

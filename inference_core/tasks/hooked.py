@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,24 @@ from inference_core.records import Placement, Result
 from inference_core.tasks.hook_decoder import HookDecoder
 from inference_core.tasks.hook_step import HookRecordStep
 from inference_core.tasks.protocol import RawOutput, Task
+
+
+@contextmanager
+def decoder_errors() -> Iterator[None]:
+    """What a decoder of the user's does wrong, as an error of the batch.
+
+    Raises:
+        DeviceMemoryError: it ran out of memory.
+        EngineError: anything else.
+    """
+    try:
+        yield
+    except DeviceMemoryError:
+        raise
+    except (InferError, ModelError) as exc:
+        if isinstance(exc.__cause__, MemoryError | RuntimeError) and is_out_of_memory(exc.__cause__):
+            raise DeviceMemoryError(str(exc)) from exc
+        raise EngineError(str(exc)) from exc
 
 
 class HookedTask:
@@ -41,14 +60,8 @@ class HookedTask:
         """
         if self._decoder is None:
             return self._task.reduce(outputs, tile_hw=tile_hw)
-        try:
+        with decoder_errors():
             return self._task.reduce(self._decoder(outputs), tile_hw=tile_hw)
-        except DeviceMemoryError:
-            raise
-        except (InferError, ModelError) as exc:
-            if isinstance(exc.__cause__, MemoryError | RuntimeError) and is_out_of_memory(exc.__cause__):
-                raise DeviceMemoryError(str(exc)) from exc
-            raise EngineError(str(exc)) from exc
 
     def finish(self, raw: RawOutput, placement: Placement) -> Result:
         """See Task.

@@ -12,8 +12,9 @@ from array_api_compat import array_namespace
 from inference_core.engines.protocol import Array
 from inference_core.records import MultiLabel, Placement, Result
 from inference_core.spec import ModelSpec
+from inference_core.tasks.calibration import activate, build_calibration
 from inference_core.tasks.classification import TOP_K_TYPE
-from inference_core.tasks.outputs import activate, all_finite, check_num_classes, pick_scores
+from inference_core.tasks.outputs import all_finite, check_num_classes, pick_scores
 from inference_core.tasks.protocol import RawOutput
 
 
@@ -35,6 +36,7 @@ class MultiLabelTask:
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec
         self._top_k = min(spec.output.top_k, len(spec.classes))
+        self._calibration = build_calibration(spec)
         own = spec.output.thresholds
         self._thresholds = np.array([own.get(name, spec.output.threshold) for name in spec.classes], np.float32)  # (K,)
 
@@ -44,9 +46,10 @@ class MultiLabelTask:
         logits = pick_scores(outputs, name=self._spec.output.name, model="a multi-label model")
         xp = array_namespace(logits)
         check_num_classes(logits.shape[1], classes=self._spec.classes, shape=tuple(logits.shape))
-        scores = activate(logits, spec=self._spec.output, temperature=self._spec.calibration.temperature)  # (B, K)
+        scores = activate(logits, calibration=self._calibration)  # (B, K)
         # By logits, which still differ where scores round to 1; stable, so that equal ones come by class id everywhere.
-        order = xp.argsort(logits, axis=1, descending=True, stable=True)
+        key = logits if self._calibration.keeps_order else scores
+        order = xp.argsort(key, axis=1, descending=True, stable=True)
         return {
             "class_ids": xp.astype(order, xp.int32),
             "scores": xp.take_along_axis(scores, order, axis=1),

@@ -10,7 +10,6 @@ from array_api_compat import array_namespace
 
 from inference_core.engines.protocol import Array
 from inference_core.errors import ModelError
-from inference_core.output_spec import OutputSpec
 
 
 def name_output(outputs: Mapping[str, Array], *, name: str | None) -> str:
@@ -69,26 +68,8 @@ def check_num_classes(found: int, *, classes: tuple[str, ...], shape: tuple[int,
         )
 
 
-def activate(logits: Array, *, spec: OutputSpec, temperature: float) -> Array:
-    """Scores of raw outputs along axis 1.
-
-    Args:
-        logits: (B, K, ...) float32, not modified.
-        spec: names the activation.
-        temperature: divides logits; without an activation it is 1.
-
-    Returns:
-        (B, K, ...) float32.
-    """
-    if spec.activation == "none":
-        return logits
-    if spec.activation == "softmax":
-        return softmax(logits, temperature=temperature)
-    return sigmoid(logits if temperature == 1.0 else logits / temperature)
-
-
-def softmax(logits: Array, *, temperature: float = 1.0) -> Array:
-    """Softmax along axis 1; rows sum to 1.
+def softmax(logits: Array, *, temperature: Array | float = 1.0) -> Array:
+    """Softmax along axis 1 of logits divided by a temperature, one or one along the other axes; rows sum to 1.
 
     The best logit is taken off before the division: differences of large logits are exact, quotients are rounded.
     """
@@ -101,17 +82,6 @@ def sigmoid(logits: Array) -> Array:
     """Logistic function, written with tanh, which does not overflow."""
     xp = array_namespace(logits)
     return xp.tanh(logits * 0.5) * 0.5 + 0.5
-
-
-def best_of(logits: Array, *, spec: OutputSpec, temperature: float) -> tuple[Array, Array]:
-    """Best class along axis 1 and its score: (B, ...) int64 and float32. Ties go to the lower class id."""
-    xp = array_namespace(logits)
-    class_ids = xp.argmax(logits, axis=1)
-    best = xp.max(logits, axis=1, keepdims=True)
-    if spec.activation == "softmax":
-        # The best score is 1 over the sum of powers relative to the best: no other score has to be made.
-        return class_ids, 1.0 / xp.sum(xp.exp((logits - best) / temperature), axis=1)
-    return class_ids, activate(best, spec=spec, temperature=temperature)[:, 0, ...]
 
 
 def all_finite(scores: Array) -> Any:

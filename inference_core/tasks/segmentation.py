@@ -22,17 +22,9 @@ from inference_core.postprocess.hook_step import HookStep
 from inference_core.prepare import blend_tiles, map_to_image
 from inference_core.records import Placement, Result, Segmentation, Uint8Array
 from inference_core.spec import ModelSpec, StepSpec
+from inference_core.tasks.calibration import activate, best_of, build_calibration, foreground_scores
 from inference_core.tasks.class_ids import CERTAIN, is_class_ids, read_class_ids
-from inference_core.tasks.outputs import (
-    activate,
-    all_finite,
-    best_of,
-    check_num_classes,
-    name_output,
-    pick_output,
-    sigmoid,
-    to_uint8,
-)
+from inference_core.tasks.outputs import all_finite, check_num_classes, name_output, pick_output, to_uint8
 from inference_core.tasks.protocol import RawOutput, mean_or_zero
 
 CLASS_TYPE = pa.struct(
@@ -68,6 +60,7 @@ class SegmentationTask:
         self._spec = spec
         self._num_classes = len(spec.classes)
         self._keeps_scores = not spec.is_binary and (spec.output.resize_from == "scores" or spec.input.fit == "tile")
+        self._calibration = build_calibration(spec)
         self._steps = tuple(self._read_step(step, code=code) for step in spec.postprocess)
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -85,15 +78,14 @@ class SegmentationTask:
         if tuple(logits.shape[-2:]) != tile_hw:
             logits = upsample(logits, size_hw=tile_hw)
         if spec.is_binary:
-            plane, is_logit = self._foreground_plane(logits)  # (B, h, w)
-            foreground = self._score(plane) if is_logit else plane
+            plane, is_logit = foreground_plane(logits, spec=spec)  # (B, h, w)
+            foreground = foreground_scores(plane, calibration=self._calibration, is_logit=is_logit)
             return {"foreground": to_uint8(foreground), "finite": all_finite(plane)}
         check_num_classes(logits.shape[1], classes=spec.classes, shape=tuple(logits.shape))
-        temperature = spec.calibration.temperature
         if self._keeps_scores:
-            scores = activate(logits, spec=spec.output, temperature=temperature)
+            scores = activate(logits, calibration=self._calibration)
             return {"class_scores": to_uint8(scores), "finite": all_finite(scores)}
-        class_ids, best = best_of(logits, spec=spec.output, temperature=temperature)
+        class_ids, best = best_of(logits, calibration=self._calibration)
         xp = array_namespace(logits)
         return {
             "class_map": xp.astype(class_ids, xp.uint8),
@@ -109,32 +101,13 @@ class SegmentationTask:
                 "input.fit tile and output.resize_from scores need a model that gives scores, got class ids; correct "
                 "model.yaml, or export the model without argmax"
             )
+        if not self._calibration.is_plain:
+            raise ModelError("calibration needs a model that gives scores, got class ids; remove it from model.yaml")
         class_ids = read_class_ids(output, num_classes=self._num_classes, size_hw=tile_hw)
         finite = xp.ones(len(output), dtype=xp.bool, device=class_ids.device)
         if self._spec.is_binary:
             return {"foreground": class_ids * CERTAIN, "finite": finite}
         return {"class_map": class_ids, "score_map": xp.full_like(class_ids, CERTAIN), "finite": finite}
-
-    def _foreground_plane(self, logits: Array) -> tuple[Array, bool]:
-        """(B, h, w) of the foreground from one or two planes, and whether they are logits or scores already."""
-        output = self._spec.output
-        num_planes = logits.shape[1]
-        if num_planes == 2 and output.activation == "softmax":
-            # The softmax of two classes is the sigmoid of their difference: one plane instead of two.
-            return logits[:, 1, ...] - logits[:, 0, ...], True
-        if num_planes == 1 and output.activation == "softmax":
-            raise ModelError(
-                "output.activation must be sigmoid or none for a model with one output plane, got softmax; "
-                "correct model.yaml"
-            )
-        if num_planes not in (1, 2):
-            check_num_classes(num_planes, classes=self._spec.classes, shape=tuple(logits.shape))
-        return logits[:, -1, ...], output.activation == "sigmoid"
-
-    def _score(self, logits: Array) -> Array:
-        """Calibrated scores of two-class logits, of any shape."""
-        temperature = self._spec.calibration.temperature
-        return sigmoid(logits if temperature == 1.0 else logits / temperature)
 
     def finish(self, raw: RawOutput, placement: Placement) -> Result:
         """Join tiles, scale to the image, decide, clean, measure."""
@@ -213,6 +186,26 @@ def read_planes(output: Array, *, layout: str) -> Array:
             f"a segmentation model must give (B, K, h, w) scores, got {list(output.shape)}; set output.name, or task"
         )
     return xp.permute_dims(output, (0, 3, 1, 2)) if layout == "BHWC" else output
+
+
+def foreground_plane(logits: Array, *, spec: ModelSpec) -> tuple[Array, bool]:
+    """(B, h, w) of the foreground from one or two planes, and whether they are logits or scores already.
+
+    Raises:
+        ModelError: the planes do not fit the spec.
+    """
+    activation, num_planes = spec.output.activation, logits.shape[1]
+    if num_planes == 2 and activation == "softmax":
+        # The softmax of two classes is the sigmoid of their difference: one plane instead of two.
+        return logits[:, 1, ...] - logits[:, 0, ...], True
+    if num_planes == 1 and activation == "softmax":
+        raise ModelError(
+            "output.activation must be sigmoid or none for a model with one output plane, got softmax; "
+            "correct model.yaml"
+        )
+    if num_planes not in (1, 2):
+        check_num_classes(num_planes, classes=spec.classes, shape=tuple(logits.shape))
+    return logits[:, -1, ...], activation == "sigmoid"
 
 
 def upsample(logits: Array, *, size_hw: tuple[int, int]) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 from inference_core.status import Status
 from jobs.bottleneck import Bottleneck
 from jobs.peaks import Peaks
+from jobs.report.drift_facts import DriftFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class RunFacts:
     """What held the run back; None where no attempt was noted."""
     peaks: Peaks = field(default_factory=Peaks)
     """The most that processes and GPUs had in use."""
+    drift: DriftFacts | None = None
+    """Against an earlier run, where one is named."""
 
     @property
     def is_balanced(self) -> bool:

@@ -9,6 +9,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from inference_core.stats.forwards import ForwardStats
 from inference_core.stats.histogram import UnitHistogram
 from inference_core.stats.moments import Moments
 from inference_core.stats.sketch import QuantileSketch
@@ -24,7 +25,8 @@ QUANTILES = {"p01": 0.01, "p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p9
 def summary_json(summary: Summary, facts: RunFacts) -> bytes:
     """The file's content: UTF-8, keys sorted, a newline at the end."""
     stages = {row.stage: asdict(row) for row in stage_rows(summary.timings)}
-    data = {**image_block(summary), "timings": stages, "run": run_block(facts)}
+    drift = {"drift": facts.drift.record()} if facts.drift else {}
+    data = {**image_block(summary), **drift, "timings": stages, "run": run_block(facts)}
     return (json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
@@ -43,8 +45,25 @@ def image_block(summary: Summary) -> dict[str, Any]:
         "quantities": {name: moments_block(part) for name, part in summary.moments.items()},
         "histograms": {name: histogram_block(part) for name, part in summary.histograms.items()},
         "score_quantiles": quantile_block(summary.score_sketch),
+        **forwards_block(summary.forwards),
         "review": [{**asdict(entry), "label": label_of(summary, entry.class_id)} for entry in summary.review.entries],
     }
+
+
+def forwards_block(forwards: ForwardStats) -> dict[str, Any]:
+    """What several forwards bring; nothing where each answer is of one."""
+    if not forwards.gains and not forwards.quantities:
+        return {}
+    gains = [
+        {
+            "name": gain.name,
+            "changed_frac": moments_block(gain.changed_frac),
+            "score_shift": moments_block(gain.score_shift),
+        }
+        for gain in forwards.gains
+    ]
+    quantities = {name: moments_block(part) for name, part in forwards.quantities.items()}
+    return {"forwards": {"gains": gains, "quantities": quantities}}
 
 
 def moments_block(moments: Moments) -> dict[str, Any]:
@@ -71,4 +90,5 @@ def quantile_block(sketch: QuantileSketch) -> dict[str, float | None]:
 
 def run_block(facts: RunFacts) -> dict[str, Any]:
     """The run's own facts."""
-    return {**asdict(facts), "is_balanced": facts.is_balanced}
+    own = {key: value for key, value in asdict(facts).items() if key != "drift"}
+    return {**own, "is_balanced": facts.is_balanced}

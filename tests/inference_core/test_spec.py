@@ -47,7 +47,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         pytest.param({"name": "a b"}, r"name: must match pattern .*, got 'a b'", id="name-with-space"),
         pytest.param({"task": "detect"}, "task: must be 'classification', .* or 'embedding', got 'detect'", id="task"),
         pytest.param(
-            {"format": "pth"}, "format: must be 'state_dict', 'lightning', .* or 'keras', got 'pth'", id="format"
+            {"format": "pth"}, "format: must be 'state_dict', 'lightning', .* or 'ensemble', got 'pth'", id="format"
         ),
         pytest.param({"clases": 1}, "clases: is not a known key; did you mean 'classes'", id="unknown-key"),
         pytest.param({"classes": []}, "classes must name at least one class, got none", id="no-classes"),
@@ -99,9 +99,9 @@ def test_the_defaults_are_the_documented_ones() -> None:
             id="unknown-architecture-key",
         ),
         pytest.param(
-            {"calibration": {"temperature": 2.0}, "output": {"activation": "none"}},
-            "calibration.temperature must be 1 with output.activation none",
-            id="temperature-without-logits",
+            {"task": "embedding", "classes": None, "calibration": {"temperature": 2.0}},
+            "calibration.temperature must be absent with task embedding; remove it",
+            id="temperature-of-vectors",
         ),
         pytest.param(
             {"calibration": {"temperature": 0}}, "calibration.temperature: must be greater than 0, got 0", id="cold"

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inference_core.enhance.override import override_forwards
+from inference_core.enhance_spec import TtaSpec
 from inference_core.errors import ConfigError
 from inference_core.importing.findings import MissingFactsError
 from inference_core.models.package import load_package
@@ -174,6 +176,33 @@ def test_keeping_twice_is_keeping_once(job: JobConfig) -> None:
     times = {path.name: path.stat().st_mtime_ns for path in (output_of(job) / "model").iterdir()}
     assert keep_model(kept, job).uri == kept.uri
     assert {path.name: path.stat().st_mtime_ns for path in (output_of(job) / "model").iterdir()} == times
+
+
+def test_a_job_with_views_of_its_own_keeps_the_package_that_says_so(make_job: MakeJob) -> None:
+    plain, job = find_model(make_job()).package, make_job(tta="[hflip]")
+    package = find_model(job).package
+    assert package.uri == f"{job.output}/model"
+    assert package.digest == override_forwards(plain, tta=TtaSpec(views=("hflip",))).digest != plain.digest
+    run_shards(job, package, plan_job(job, package))
+    rows = [row for row in read_rows(output_of(job)) if row["status"] == "ok"]
+    assert {tuple(gain["name"] for gain in row["gains"]) for row in rows} == {("hflip",)}
+    again = find_model(job).package
+    assert (again.uri, again.digest) == (package.uri, package.digest)
+    with pytest.raises(ConfigError, match=r"belongs to another run:\n  model_digest: "):
+        find_plan(make_job(), find_model(make_job()).package)
+    with pytest.raises(ConfigError, match=r"belongs to another run:\n  model_digest: "):
+        find_model(make_job(tta="[vflip]"))
+
+
+def test_the_identity_alone_is_the_package_as_it_is(make_job: MakeJob) -> None:
+    assert find_model(make_job(tta="[identity]")).package.digest == find_model(make_job()).package.digest
+
+
+def test_views_of_an_imported_model_are_said_with_its_facts(make_job: MakeJob, graph: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tta: must go with a model package, got .*; set model_facts.tta instead"):
+        find_model(make_job(model=str(graph), tta="[hflip]", **SAID))
+    said = find_model(make_job(model=str(graph), model_facts__tta__views="[hflip]", **SAID))
+    assert said.package.spec.tta == TtaSpec(views=("hflip",))
 
 
 @pytest.mark.integration

@@ -46,7 +46,7 @@ def test_the_last_assignment_wins() -> None:
     [
         ("execution.batchsize=3", "execution.batchsize: is not a known key; did you mean 'batch_size'"),
         ("exectuion.batch_size=3", "exectuion: is not a known key; did you mean 'execution'"),
-        ("frobnicate=3", "frobnicate: is not a known key; known here: exclude, execution, golden, include"),
+        ("frobnicate=3", "frobnicate: is not a known key; known here: drift_reference, dropout, exclude"),
         ("execution.batch_size=many", "execution.batch_size: must be auto or a number of at least 1, got 'many'"),
         ("execution.batch_size=0", "execution.batch_size: must be auto or a number of at least 1, got 0"),
         ("execution=3", "execution: must be"),

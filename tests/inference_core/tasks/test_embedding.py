@@ -78,7 +78,9 @@ def test_a_map_of_features_is_refused() -> None:
             {"classes": None, "output": {"activation": "none"}}, "activation must go with task", id="activation"
         ),
         pytest.param(
-            {"classes": None, "calibration": {"temperature": 2.0}}, "temperature must be 1 with task", id="temperature"
+            {"classes": None, "calibration": {"temperature": 2.0}},
+            "temperature must be absent with task",
+            id="temperature",
         ),
     ],
 )

@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from inference_core.errors import ModelError
-from inference_core.output_spec import OutputSpec
 from inference_core.tasks.outputs import (
-    activate,
     all_finite,
-    best_of,
     check_num_classes,
     pick_output,
     sigmoid,
@@ -46,52 +43,6 @@ def test_sigmoid_is_scipys(library: str, logits: np.ndarray[Any, Any]) -> None:
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, scipy.special.expit(logits.astype(np.float64)), atol=4 * FLOAT32_EPS)
     np.testing.assert_allclose(scores, torch.sigmoid(torch.from_numpy(logits)), atol=4 * FLOAT32_EPS)
-
-
-@each_library
-@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "none"])
-@pytest.mark.parametrize("temperature", [1.0, 2.5])
-@given(logits=LOGITS)
-def test_the_best_class_has_the_score_that_activation_gives(
-    library: str, activation: Any, temperature: float, logits: np.ndarray[Any, Any]
-) -> None:
-    spec = OutputSpec(activation=activation)
-    array = array_of(logits, library=library)
-    class_ids, best = best_of(array, spec=spec, temperature=temperature)
-    scores = numpy_of(activate(array, spec=spec, temperature=temperature))
-    assert np.array_equal(numpy_of(class_ids), np.argmax(logits, axis=1))
-    np.testing.assert_allclose(numpy_of(best), scores.max(axis=1), atol=8 * FLOAT32_EPS, rtol=1e-6)
-
-
-@each_library
-def test_temperature_divides_logits(library: str) -> None:
-    logits = [[1.0, 2.0, 4.0]]
-    for activation, expected in (
-        ("softmax", scipy.special.softmax),
-        ("sigmoid", lambda x, axis: scipy.special.expit(x)),
-    ):
-        scores = activate(array_of(logits, library=library), spec=OutputSpec(activation=activation), temperature=2.0)
-        np.testing.assert_allclose(numpy_of(scores), expected(np.divide(logits, 2), axis=1), atol=1e-6)
-
-
-@each_library
-def test_without_activation_scores_are_what_the_model_gave(library: str) -> None:
-    logits = array_of([[0.25, 0.75]], library=library)
-    assert activate(logits, spec=OutputSpec(activation="none"), temperature=1.0) is logits
-
-
-@each_library
-@pytest.mark.parametrize(
-    ("logits", "expected"),
-    [
-        pytest.param([[0, 0, 0]], 0, id="all-equal"),
-        pytest.param([[1, 3, 3]], 1, id="two-best"),
-        pytest.param([[-np.inf, -5, -5]], 1, id="minus-infinity"),
-    ],
-)
-def test_ties_go_to_the_lower_class_id(library: str, logits: list[list[float]], expected: int) -> None:
-    class_ids, _ = best_of(array_of(logits, library=library), spec=OutputSpec(), temperature=1.0)
-    assert numpy_of(class_ids).tolist() == [expected]
 
 
 @each_library

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import PurePosixPath
 
+import pyarrow as pa
 import pytest
 
+from inference_core.stats.forwards import ForwardStats
 from inference_core.stats.summary import Summary
+from inference_core.tasks.enhanced import GAIN_FIELD
 from jobs.peaks import GpuPeak, Peaks
 from jobs.report.facts import ErrorRow, RunFacts
 from jobs.report.page import config_lines, report_html
+from jobs.report.summary_json import summary_json
 from tests.jobs.report.conftest import fold, ok_row
 
 VOID = {"meta", "rect", "link", "img", "br"}
@@ -193,3 +198,16 @@ def test_memory_and_gpus_are_shown_where_they_are_known(classified: Summary, fac
     for part in ("command 400 MB", "worker 800 MB", "at most 7 GB of a GPU", "were halved: 3", "<node> 0, H100"):
         assert part in text
     assert "62.5 % 20 GB 80 GB" in text
+
+
+def test_views_are_shown_with_what_they_changed_and_only_where_there_are_any(
+    classified: Summary, facts: RunFacts
+) -> None:
+    assert "Views and members" not in Page(report_html(classified, facts=facts, errors=[])).text
+    gains = [{"name": "hflip", "changed_frac": 0.25, "score_shift": 0.125}]
+    rows = pa.Table.from_pylist([{"gains": gains}], schema=pa.schema([GAIN_FIELD]))
+    viewed = replace(classified, forwards=ForwardStats.of(rows))
+    assert "hflip 25.0 % 0.125" in Page(report_html(viewed, facts=facts, errors=[])).text
+    block = json.loads(summary_json(viewed, facts))["forwards"]
+    assert (block["gains"][0]["name"], block["gains"][0]["changed_frac"]["mean"]) == ("hflip", 0.25)
+    assert "forwards" not in json.loads(summary_json(classified, facts))

@@ -1,0 +1,1 @@
+"""What is chosen by labels: calibration, thresholds, the quantile of conformal sets."""

@@ -1,0 +1,1 @@
+"""Labels in the forms that people have them in, matched with images."""

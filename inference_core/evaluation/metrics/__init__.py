@@ -1,0 +1,1 @@
+"""Figures of answers beside their truth: pure functions on arrays."""

@@ -1,0 +1,100 @@
+"""Evaluate a segmentation; of two classes also fit the calibration and the threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_core.errors import ConfigError
+from inference_core.evaluation.fit_calibration import calibrated_levels, fit_pixel_calibration, plain_spec
+from inference_core.evaluation.fit_thresholds import Sides, find_wanted, sides_of_pixels
+from inference_core.evaluation.of_masks import MaskFold
+from inference_core.models.package import ModelPackage
+from inference_core.records import Prediction, Segmentation
+from jobs.evaluation.fit import Evaluated, Flags, Reals, fit_all_thresholds, is_better, package_of
+from jobs.evaluation.infer_again import infer_again
+from jobs.evaluation.labelled_run import LabelledRun
+from jobs.evaluation.read_answers import masks_of_rows
+from jobs.evaluation.request import EvaluateRequest, FitRequest
+
+
+def evaluate_segmentation(run: LabelledRun, request: EvaluateRequest, is_fitted: Flags | None) -> Evaluated:
+    """Overlap and outlines; with two classes also calibration and the threshold."""
+    classes = run.plan.classes
+    fold = MaskFold(len(classes))
+    package = package_of(run, request) if request.infers or is_fitted is not None else None
+    if is_fitted is not None and len(classes) != 2:
+        raise ConfigError(
+            f"must go with two classes in segmentation, got {len(classes)}, of which the best is answered without a "
+            "threshold; leave it away",
+            key="--fit" if request.fit else "--precision",
+        )
+    masks: Iterator[tuple[str, NDArray[np.integer]]]
+    if request.infers and package is not None:
+        again = infer_again(run.output, run.plan, package, spec=package.spec, image_ids=run.truth)
+        masks = ((one.source.image_id, segmentation_of(one).mask) for one in again)
+    else:
+        masks = masks_of_rows(run)
+    for name, mask in masks:
+        fold.add(run.truth[name](), mask, image_id=name)
+    findings = fold.findings(classes, seed=request.seed)
+    if is_fitted is None or package is None:
+        return Evaluated(findings=findings, is_inferred=request.infers)
+    counts = count_levels(run, package)
+    spec, asked = package.spec, request.fit or FitRequest(method=None)
+    calibration = None
+    if asked.method is not None:
+        calibration = fit_pixel_calibration(counts, is_fitted, spec=spec, method=asked.method)
+    used = calibration.calibration if calibration and is_better(calibration) else spec.calibration
+    plain = sides_of_pixels(counts, is_fitted)
+    sides, present = ([through(plain, calibrated_levels(spec, one))] for one in (used, spec.calibration))
+    fit = None
+    if request.fit is not None:
+        fit = fit_all_thresholds(
+            sides,
+            is_fitted,
+            present=present,
+            spec=spec,
+            asked=asked,
+            calibration=calibration,
+            are_masks=True,
+        )
+    return Evaluated(
+        findings=findings,
+        wanted=find_wanted(sides, precision=request.precision, recall=request.recall),
+        fit=fit,
+        is_inferred=True,
+    )
+
+
+def through(side: Sides, levels: Reals) -> Sides:
+    """The curves of pixels with their thresholds where a calibration moves them: it never changes an order."""
+    parts = np.flatnonzero(levels[1:] > levels[:-1])  # where it is level nothing can be divided
+    middles = np.round((levels[1:] + levels[:-1]) / 2, 6)
+    fitted, measured = (
+        replace(curve, thresholds=middles, lowest_scores=levels[1:]).at_places(parts)
+        for curve in (side.fitted, side.measured)
+    )
+    return replace(side, fitted=fitted, measured=measured)
+
+
+def count_levels(run: LabelledRun, package: ModelPackage) -> NDArray[np.int64]:
+    """(N, 2, 256) pixels by truth and by plain score times 255, of each image in the order of ``image_ids``."""
+    found = {}
+    spec = plain_spec(package.spec)
+    for one in infer_again(run.output, run.plan, package, spec=spec, image_ids=run.truth):
+        name = one.source.image_id
+        truth = run.truth[name]()
+        known = (truth == 0) | (truth == 1)
+        joint = truth[known].astype(np.int64) * 256 + segmentation_of(one).scores[known]
+        found[name] = np.bincount(joint, minlength=512).reshape(2, 256)
+    return np.stack([found[name] for name in run.image_ids])
+
+
+def segmentation_of(prediction: Prediction) -> Segmentation:
+    """The answer of a segmentation."""
+    assert isinstance(prediction.result, Segmentation), "a segmentation that is ok has a mask"
+    return prediction.result

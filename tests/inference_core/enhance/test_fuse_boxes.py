@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference_core.enhance.fuse_boxes import Boxes, fuse_boxes
+
+PLACES = st.sampled_from([(2.0, 2.0), (2.5, 2.0), (10.0, 3.0), (10.5, 3.5), (11.0, 12.0)])
+"""Corners near each other, so that boxes overlap."""
+SIZES = st.floats(4, 6, width=32)
+SCORES = st.integers(1, 999).map(lambda n: n / 1000)
+
+
+@st.composite
+def boxes(draw: st.DrawFn) -> Boxes:
+    rows = draw(st.lists(st.tuples(PLACES, SIZES, SIZES, SCORES, st.integers(0, 1)), max_size=6))
+    return boxes_of([([x, y, x + w, y + h], score, class_id) for (x, y), w, h, score, class_id in rows])
+
+
+def boxes_of(rows: list[Any]) -> Boxes:
+    return Boxes(
+        boxes_xyxy=np.array([box for box, _, _ in rows], np.float32).reshape(-1, 4),
+        scores=np.array([score for _, score, _ in rows], np.float32),
+        class_ids=np.array([class_id for _, _, class_id in rows], np.int32),
+    )
+
+
+def iou(one: Any, other: Any) -> float:
+    wide = max(0.0, min(one[2], other[2]) - max(one[0], other[0]))
+    high = max(0.0, min(one[3], other[3]) - max(one[1], other[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return wide * high / (sum(areas) - wide * high)
+
+
+def fuse_slowly(
+    forwards: list[Boxes], weights: list[float], iou_threshold: float
+) -> list[tuple[int, float, list[float]]]:
+    """The paper's steps, one box after the other."""
+    entries = [
+        (float(score) * weight, int(class_id), [float(side) for side in box])
+        for forward, weight in zip(forwards, weights, strict=True)
+        for box, score, class_id in zip(forward.boxes_xyxy, forward.scores, forward.class_ids, strict=True)
+    ]
+    clusters: list[tuple[int, list[Any], list[float]]] = []  # class, members, box so far
+    for score, class_id, box in sorted(entries, key=lambda entry: -entry[0]):
+        best, most = None, iou_threshold
+        for index, (other_class, _, fused) in enumerate(clusters):
+            if other_class == class_id and iou(fused, box) > most:
+                best, most = index, iou(fused, box)
+        if best is None:
+            clusters.append((class_id, [(score, box)], box))
+            continue
+        members = [*clusters[best][1], (score, box)]
+        total = sum(one for one, _ in members)
+        mean = [sum(one * sides[axis] for one, sides in members) / total for axis in range(4)]
+        clusters[best] = (class_id, members, mean)
+    fused_boxes = []
+    for class_id, members, box in clusters:
+        score = sum(one for one, _ in members) / len(members)
+        fused_boxes.append((class_id, score * min(len(forwards), len(members)) / sum(weights), box))
+    return sorted(fused_boxes, key=lambda entry: (-entry[1], entry[0]))
+
+
+@given(st.lists(boxes(), min_size=1, max_size=4), st.data(), st.sampled_from([0.3, 0.55, 0.8]))
+def test_it_is_what_the_paper_says(forwards: list[Boxes], data: st.DataObject, iou_threshold: float) -> None:
+    weights = data.draw(st.lists(st.sampled_from([0.5, 1.0, 2.0]), min_size=len(forwards), max_size=len(forwards)))
+    found = fuse_boxes(forwards, weights=weights, iou_threshold=iou_threshold)
+    expected = fuse_slowly(forwards, weights, iou_threshold)
+    np.testing.assert_allclose(found.scores, [score for _, score, _ in expected], atol=1e-6)
+    as_sets = [
+        sorted((int(class_id), round(float(score), 5), *np.round(box, 3).tolist()) for class_id, score, box in rows)
+        for rows in (zip(found.class_ids, found.scores, found.boxes_xyxy, strict=True), expected)
+    ]
+    np.testing.assert_allclose(*as_sets, atol=2e-3)
+
+
+@pytest.mark.parametrize("forwards", [[boxes_of([])], [boxes_of([]), boxes_of([])]], ids=["one", "two"])
+def test_nothing_fused_is_nothing(forwards: list[Boxes]) -> None:
+    fused = fuse_boxes(forwards, weights=[1.0] * len(forwards), iou_threshold=0.5)
+    assert fused.boxes_xyxy.shape == (0, 4)
+    assert fused.class_ids.dtype == np.int32
+
+
+def test_a_box_without_area_is_no_box() -> None:
+    assert len(fuse_boxes([boxes_of([([1, 1, 1, 5], 0.9, 0)])], weights=[1.0], iou_threshold=0.5).scores) == 0
+
+
+def test_what_all_see_keeps_its_score_and_what_one_sees_loses() -> None:
+    seen, alone = ([2, 2, 6, 6], 0.8, 0), ([20, 20, 30, 30], 0.9, 0)
+    fused = fuse_boxes(
+        [boxes_of([seen, alone]), boxes_of([seen]), boxes_of([seen])], weights=[1.0] * 3, iou_threshold=0.5
+    )
+    np.testing.assert_allclose(fused.scores, [0.8, 0.3], atol=1e-6)
+    np.testing.assert_allclose(fused.boxes_xyxy, [[2, 2, 6, 6], [20, 20, 30, 30]])
+
+
+def test_weights_move_boxes_and_scores() -> None:
+    forwards = [boxes_of([([0, 0, 10, 10], 0.5, 0)]), boxes_of([([1, 0, 11, 10], 0.5, 0)])]
+    fused = fuse_boxes(forwards, weights=[3.0, 1.0], iou_threshold=0.5)
+    np.testing.assert_allclose(fused.boxes_xyxy, [[0.25, 0, 10.25, 10]])
+    np.testing.assert_allclose(fused.scores, [0.5])  # (1.5 + 0.5) / 2 * 2 / 4
+
+
+def test_other_classes_are_other_objects() -> None:
+    forwards = [boxes_of([([0, 0, 10, 10], 0.5, 0)]), boxes_of([([0, 0, 10, 10], 0.5, 1)])]
+    assert fuse_boxes(forwards, weights=[1.0, 1.0], iou_threshold=0.5).class_ids.tolist() == [0, 1]

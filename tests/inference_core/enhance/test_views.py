@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from inference_core.enhance.views import apply_view, boxes_back, planes_back, turn, turn_back, view_hw
+from inference_core.view_spec import View, parse_view
+from tests.arrays import LIBRARIES, array_of, numpy_of
+
+TURNS = [View(is_mirrored=mirrored, quarter_turns=turns) for mirrored in (False, True) for turns in range(4)]
+each_turn = pytest.mark.parametrize("view", TURNS, ids=lambda view: f"{'m' * view.is_mirrored}{view.quarter_turns}")
+each_library = pytest.mark.parametrize("library", LIBRARIES)
+sides = st.integers(1, 7)
+
+
+def pixels_of(array: Any, *, library: str) -> Any:
+    """uint8 pixels of a library, read-only where it can be."""
+    if library == "torch":
+        return torch.from_numpy(array.copy())
+    array.setflags(write=False)
+    return array
+
+
+@each_library
+@each_turn
+@given(data=st.data())
+def test_what_is_turned_and_turned_back_is_as_it_was(view: View, library: str, data: st.DataObject) -> None:
+    shape = data.draw(st.tuples(st.integers(1, 3), sides, sides, st.sampled_from([1, 3])))
+    pixels = pixels_of(data.draw(arrays(np.uint8, shape)), library=library)
+    seen = apply_view(view, pixels, multiple_px=1)
+    assert tuple(seen.shape[1:3]) == view_hw(view, shape[1:3], multiple_px=1)
+    np.testing.assert_array_equal(numpy_of(turn_back(seen, view, axes=(1, 2))), numpy_of(pixels))
+
+
+@each_turn
+def test_the_eight_views_differ(view: View) -> None:
+    pixels = np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1)
+    seen = [apply_view(other, pixels, multiple_px=1).tobytes() for other in TURNS]
+    assert seen.count(apply_view(view, pixels, multiple_px=1).tobytes()) == 1
+
+
+@each_library
+@each_turn
+@given(data=st.data())
+def test_planes_come_back_over_the_pixels_that_they_were_made_of(view: View, library: str, data: st.DataObject) -> None:
+    height, width = data.draw(st.tuples(sides, sides))
+    planes = array_of(
+        data.draw(arrays(np.float32, (2, 3, height, width), elements=st.floats(0, 1, width=32))), library=library
+    )
+    seen = turn(planes, view, axes=(2, 3))
+    np.testing.assert_array_equal(numpy_of(planes_back(view, seen, tile_hw=(height, width))), numpy_of(planes))
+
+
+@each_library
+@pytest.mark.parametrize("scale", [1.0, 0.5, 1.25])
+@each_turn
+@given(data=st.data())
+def test_boxes_come_back_around_what_they_were_found_around(
+    view: View, scale: float, library: str, data: st.DataObject
+) -> None:
+    height, width = data.draw(st.tuples(st.integers(2, 9), st.integers(2, 9)))
+    y_min, x_min = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    y_max, x_max = data.draw(st.integers(y_min + 1, height)), data.draw(st.integers(x_min + 1, width))
+    marked = np.zeros((1, height, width, 1), np.uint8)
+    marked[:, y_min:y_max, x_min:x_max] = 1
+    rows, columns = np.nonzero(apply_view(view, marked, multiple_px=1)[0, ..., 0])
+    found = np.float32([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    scaled = View(is_mirrored=view.is_mirrored, quarter_turns=view.quarter_turns, scale=scale)
+    turned, seen = (view_hw(one, (height, width), multiple_px=1) for one in (view, scaled))
+    found *= np.float32([seen[1] / turned[1], seen[0] / turned[0]] * 2)  # as the scaled view shows it
+    back = boxes_back(scaled, array_of([[found]], library=library), tile_hw=(height, width), multiple_px=1)
+    np.testing.assert_allclose(numpy_of(back), [[[x_min, y_min, x_max, y_max]]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "multiple_px", "expected"),
+    [
+        pytest.param("scale:1.25", 1, (40, 60), id="free"),
+        pytest.param("scale:1.25", 32, (32, 64), id="to the nearest multiple"),
+        pytest.param("scale:0.25", 32, (32, 32), id="one at least"),
+        pytest.param("rot90*scale:0.5", 8, (24, 16), id="after the turn"),
+        pytest.param("rot90", 32, (48, 32), id="no scale, no multiple"),
+    ],
+)
+def test_sizes_of_views(name: str, multiple_px: int, expected: tuple[int, int]) -> None:
+    view = parse_view(name)
+    assert view_hw(view, (32, 48), multiple_px=multiple_px) == expected
+    pixels = np.zeros((2, 32, 48, 3), np.uint8)
+    assert apply_view(view, pixels, multiple_px=multiple_px).shape == (2, *expected, 3)
+
+
+@each_library
+@given(arrays(np.uint8, (1, 8, 12, 3)), st.sampled_from(["scale:0.5", "scale:1.5", "hflip*scale:1.25"]))
+def test_scaling_is_the_same_for_every_library_and_keeps_flat_colours(
+    library: str, pixels: np.ndarray[Any, Any], name: str
+) -> None:
+    scaled = apply_view(parse_view(name), pixels_of(pixels, library=library), multiple_px=1)
+    other = apply_view(parse_view(name), pixels_of(pixels, library="numpy"), multiple_px=1)
+    np.testing.assert_array_equal(numpy_of(scaled), other)
+    flat = np.broadcast_to(pixels[:, :1, :1], pixels.shape)
+    assert (apply_view(parse_view(name), flat, multiple_px=1) == flat[:, :1, :1]).all()
+
+
+def test_planes_of_a_scaled_view_are_resampled() -> None:
+    planes = np.broadcast_to(np.linspace(0, 1, 16, dtype=np.float32), (1, 1, 4, 16))
+    back = planes_back(parse_view("scale:2"), planes, tile_hw=(2, 8))
+    np.testing.assert_allclose(
+        back[0, 0], np.broadcast_to((np.linspace(0, 1, 16)).reshape(8, 2).mean(axis=1), (2, 8)), atol=1e-6
+    )
