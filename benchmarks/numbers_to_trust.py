@@ -1,7 +1,7 @@
-"""What calibration, thresholds and conformal sets do to real models on real images, each measured on other images than
-it was fitted on.
+"""What views, calibration, thresholds, conformal sets and verdicts do to real models on real images, each measured on
+other images than it was fitted on; and what each of them costs.
 
-    python -m benchmarks.numbers_to_trust [--assets ../shared/assets] [--study NAME ...] [--seeds 20]
+    python -m benchmarks.numbers_to_trust [--assets ../shared/assets] [--study NAME ...] [--seeds 20] [--repeats 9]
 
 A study is a function that gives rows; STUDIES names them all. Images are few, so what is fitted depends on the division
 into two parts: each figure is the mean over divisions by as many seeds, with its standard deviation.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.trust_cost import study_cost
+from benchmarks.trust_table import Row, Setting, Study
+from benchmarks.trust_views import study_views
+from inference_core.enhance.override import override_quality
 from inference_core.evaluation.fit_calibration import (
     CalibrationFit,
     Method,
@@ -38,8 +42,10 @@ from inference_core.evaluation.fitting.threshold_curve import best_point, sweep_
 from inference_core.evaluation.labels.class_ids import ClassIds
 from inference_core.evaluation.labels.match import match_labels
 from inference_core.evaluation.labels.read_labels import read_class_labels, read_label_sets, read_mask_labels
+from inference_core.evaluation.of_verdicts import evaluate_verdicts
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.predictor import Predictor
+from inference_core.quality_spec import QualitySpec
 from inference_core.records import Classification, MultiLabel, Prediction, Segmentation
 from inference_core.spec import ModelSpec
 from tests.asset_packages import mobilenet_package, retina_package
@@ -50,30 +56,6 @@ FIT_FRAC = 0.5
 COVERAGES = (0.8, 0.9)
 
 Reals = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the table."""
-
-    study: str
-    what: str
-    before: str
-    after: str
-    note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What every study is given."""
-
-    assets: Path
-    folder: Path
-    """For packages."""
-    seeds: int
-
-
-Study = Callable[[Setting], Iterator[Row]]
 
 
 def all_scores(package: ModelPackage, paths: Sequence[Path]) -> Reals:
@@ -219,7 +201,55 @@ def study_vessels(setting: Setting) -> Iterator[Row]:
     )
 
 
+RULES = [
+    {"when": {"score": {"below": 0.2}}, "verdict": "reject", "reason": "the model does not know"},
+    {"when": {"score": {"below": 0.6}}, "verdict": "review", "reason": "the score is low"},
+    {"when": {"margin": {"below": 0.2}}, "verdict": "review", "reason": "two classes are close"},
+]
+
+
+def study_verdicts(setting: Setting) -> Iterator[Row]:
+    """Errors among what rules accept, leave to review, and reject; and by priority. Nothing is fitted."""
+    builds: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
+        "MobileNetV1 0.25": (mobilenet_package, "imagenet"),
+        "MobileNetV1 0.50": (mobilenet_050_package, "imagenet"),
+        "ResNet-8 CIFAR-10": (partial(resnet8_package, kind="onnx"), "cifar10"),
+    }
+    root = setting.assets / "classification"
+    for name, (build, images) in builds.items():
+        package = load_package(str(build(setting.folder / f"verdicts {name}", setting.assets)))
+        paths, truth = labelled_classes(package, root / images, root / f"{images}_labels.csv")
+        spec = override_quality(package, quality=QualitySpec.model_validate({"rules": RULES})).spec
+        answers = list(predict(package, spec, paths))
+        errors = np.array([float(found_class(one) != true) for one, true in zip(answers, truth, strict=True)])
+        priorities = np.array([one.priority for one in answers], np.float64)
+        found = evaluate_verdicts(errors, [str(one.verdict) for one in answers], priorities, error_name="wrong class")
+        for row in found.rows[:-1]:
+            yield Row(
+                study="verdict",
+                what=f"{name}: error among {row.verdict}, {row.num_images} of {len(paths)} images",
+                before=f"{errors.mean():.3f} of all",
+                after=f"{row.error:.3f}",
+                note=f"95 % interval {row.interval}" if row.interval else "",
+            )
+        half = next(error for coverage, error in found.risk_at if coverage == 0.5)
+        yield Row(
+            study="verdict",
+            what=f"{name}: error of the half with the lowest priority",
+            before=f"{errors.mean():.3f} of all",
+            after=f"{half:.3f}",
+            note=f"AURC {found.aurc:.3f}",
+        )
+
+
+def found_class(prediction: Prediction) -> int:
+    """The best class of a classification."""
+    assert isinstance(prediction.result, Classification), prediction.error
+    return int(prediction.result.class_ids[0])
+
+
 STUDIES: dict[str, Study] = {
+    "views": study_views,
     "imagenet-025": partial(
         study_classes, name="MobileNetV1 0.25", build=mobilenet_package, images="imagenet", methods=["temperature"]
     ),
@@ -235,6 +265,8 @@ STUDIES: dict[str, Study] = {
     ),
     "multilabel": study_labels,
     "vessels": study_vessels,
+    "verdicts": study_verdicts,
+    "cost": study_cost,
 }
 """By the name that ``--study`` takes; another study is another entry."""
 
@@ -245,10 +277,11 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "assets")
     parser.add_argument("--study", choices=STUDIES, nargs="+", default=list(STUDIES))
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=9, help="rounds of the study cost")
     options = parser.parse_args()
     table = Table("study", "figure", "before", "after", "")
     with tempfile.TemporaryDirectory() as folder:
-        setting = Setting(assets=options.assets, folder=Path(folder), seeds=options.seeds)
+        setting = Setting(assets=options.assets, folder=Path(folder), seeds=options.seeds, repeats=options.repeats)
         for name in options.study:
             for row in STUDIES[name](setting):
                 table.add_row(row.study, row.what, row.before, row.after, row.note)

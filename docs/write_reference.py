@@ -16,7 +16,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from inference_core import calibration_spec, detection_spec, enhance_spec, hook_spec, input_spec, output_spec, spec
+from inference_core import (
+    calibration_spec,
+    detection_spec,
+    enhance_spec,
+    hook_spec,
+    input_spec,
+    output_spec,
+    quality_spec,
+    spec,
+)
+from inference_core.postprocess_spec import DISCS, MAX_DISC_PX
+from inference_core.quality_fields import GROUPS
 from inference_core.spec import ModelSpec
 from inference_core.validation import Frozen
 from jobs import config
@@ -25,7 +36,7 @@ from serve import config as serve_config
 from serve.config import ServeConfig
 
 DOCS = Path(__file__).resolve().parent
-TABLE = re.compile(r"(<!-- keys: (\w+) (\S*)-->\n).*?(<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- keys: (\w+) (\S*?) ?-->\n).*?(<!-- end -->)", re.DOTALL)
 """A place for a table: the settings class, and what its keys are prefixed with."""
 
 MEANINGS = {
@@ -72,15 +83,19 @@ SHORT_FILTERS = {
         },
     ]
 }
+SHORT_EXPLAIN = {"enum": ["off", "review", False]}
 SHORT_TTA = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+SHORT_STATISTICS = {"anyOf": [{"enum": ["basic", "full", *GROUPS]}, {"type": "array", "items": {"enum": list(GROUPS)}}]}
+STEP_VALUES: dict[str, dict[str, Any]] = {
+    "fill_holes": {"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1}]},
+    "clear_border": {"type": "boolean"},
+    **{name: {"type": "integer", "minimum": 1} for name in ("min_area_px", "max_area_px", "keep_largest")},
+    **{name: {"type": "integer", "minimum": 1, "maximum": MAX_DISC_PX} for name in DISCS},
+}
 SHORT_STEPS = {
     "type": "object",
-    "properties": {
-        "fill_holes": {"type": "boolean"},
-        **{name: {"type": "integer", "exclusiveMinimum": 0} for name in ("min_area_px", "open_px", "close_px")},
-    },
-    "minProperties": 1,
-    "maxProperties": 1,
+    "properties": {**STEP_VALUES, "classes": {"type": "array", "items": {"type": "string"}}},
+    "oneOf": [{"required": [name]} for name in STEP_VALUES],
     "additionalProperties": False,
 }
 
@@ -113,6 +128,7 @@ def model_schema() -> dict[str, Any]:
     properties = schema["properties"]
     properties["classes"] = allow(properties["classes"], {"type": "string"})
     properties["tta"] = allow(properties["tta"], SHORT_TTA)
+    properties["statistics"] = allow(properties["statistics"], SHORT_STATISTICS)
     properties["postprocess"]["items"] = allow(properties["postprocess"]["items"], SHORT_STEPS)
     filters = schema["$defs"]["InputSpec"]["properties"]["filters"]
     filters["items"] = allow(filters["items"], SHORT_FILTERS)
@@ -123,8 +139,12 @@ def job_schema() -> dict[str, Any]:
     """The schema of a job's file, in which a list of one text may be the text."""
     schema = with_meanings(JobConfig)
     schema["properties"]["tta"] = allow(schema["properties"]["tta"], SHORT_TTA)
+    schema["properties"]["statistics"] = allow(schema["properties"]["statistics"], SHORT_STATISTICS)
+    schema["properties"]["explain"] = allow(schema["properties"]["explain"], SHORT_EXPLAIN)
     for name in ("input", "include", "exclude", "reuse"):
         schema["properties"][name] = allow(schema["properties"][name], {"type": "string", "minLength": 1})
+    results = schema["$defs"]["ResultsConfig"]["properties"]
+    results["annotations"] = allow(results["annotations"], results["annotations"]["items"])
     return schema
 
 
@@ -158,7 +178,7 @@ def key_table(class_name: str, *, prefix: str) -> str:
 
 def settings_class(name: str) -> type[BaseModel]:
     """A settings class by its name."""
-    models = (spec, input_spec, output_spec, detection_spec, calibration_spec, enhance_spec, hook_spec)
+    models = (spec, input_spec, output_spec, detection_spec, calibration_spec, enhance_spec, hook_spec, quality_spec)
     modules = (*models, config, serve_config)
     found: type[BaseModel] = next(vars(module)[name] for module in modules if name in vars(module))
     return found

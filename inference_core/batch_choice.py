@@ -71,6 +71,11 @@ def choose_batch_size(runner: Runner, items: Sequence[PreparedItem], *, max_size
 
     Cost: some seconds for each of up to three shapes of tiles.
     """
+    if runner.members:
+        raise ConfigError(
+            "must be a number for an ensemble whose members are prepared differently, got auto; set it",
+            key="batch_size",
+        )
     fixed = runner.engine_facts.max_batch
     if fixed is not None:
         reason = f"batch size {fixed}: the model's graph takes {images_text(fixed)} at a time"

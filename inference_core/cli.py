@@ -10,12 +10,14 @@ import typer
 
 from inference_core.commands.check import check_model
 from inference_core.commands.exit_codes import EXIT_DONE, EXIT_INTERRUPTED
+from inference_core.commands.explain import explain
 from inference_core.commands.export import export_model
 from inference_core.commands.import_model import import_model_command
 from inference_core.commands.optimise import optimise_model
 from inference_core.commands.predict import predict
 from inference_core.commands.seal import seal_model
 from inference_core.commands.verify import verify_model
+from inference_core.commands.video import annotate_video
 from inference_core.errors import MillraceError
 from inference_core.storage import mask_secrets
 
@@ -40,6 +42,8 @@ def build_app() -> typer.Typer:
     models.command("seal")(seal_model)
     models.command("verify")(verify_model)
     app.command("predict")(predict)
+    app.command("video")(annotate_video)
+    app.command("explain")(explain)
     app.add_typer(models, name="models")
     for entry in sorted(entry_points(group=COMMANDS_GROUP), key=lambda found: found.name):
         register: Callable[[typer.Typer], None] = entry.load()

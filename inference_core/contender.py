@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from inference_core.agreement import disagreement
 from inference_core.engines.protocol import EngineName, Precision
 from inference_core.enhance.build import build_package_engine
+from inference_core.enhance.member_engines import MemberEngines
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_finisher
 from inference_core.records import Prediction, PreparedItem
@@ -58,9 +59,15 @@ class Contender:
             DeviceMemoryError: they do not fit the device.
             EngineError: the model refused them.
         """
-        assert item.prepared is not None, "only items that can be run are asked for"
-        tiles = item.prepared.tiles[: self._engine.facts.max_batch or self._runner.batch_size]
-        return {name: to_numpy(output) for name, output in self._engine.run(tiles).items()}
+        engines = [(self._engine, 0)]
+        if isinstance(self._engine, MemberEngines):
+            engines = [(member.engine, member.block) for member in self._engine.members]
+        outputs: dict[str, NDArray[Any]] = {}
+        for index, (engine, block) in enumerate(engines):
+            tiles = item.blocks[block].tiles[: engine.facts.max_batch or self._runner.batch_size]
+            found = {name: to_numpy(output) for name, output in engine.run(tiles).items()}
+            outputs |= {f"{index}.{name}": array for name, array in found.items()} if len(engines) > 1 else found
+        return outputs
 
     def predict(self, items: Sequence[PreparedItem]) -> list[Prediction]:
         """The answers to all items, in order."""

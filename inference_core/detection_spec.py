@@ -193,6 +193,11 @@ def gives_masks(decoder: DecoderSpec | None) -> bool:
     return isinstance(decoder, Mask2formerDecoder) or getattr(decoder, "masks", False)
 
 
+def has_logit_masks(decoder: DecoderSpec) -> bool:
+    """Whether the maps of a decoder that gives masks are logits."""
+    return not isinstance(decoder, TorchvisionDecoder)
+
+
 class NmsSpec(Frozen):
     """Which of overlapping boxes are kept. With ``tile``, the numbers are those of one tile."""
 

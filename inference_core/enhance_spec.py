@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from inference_core.validation import Frac, Frozen, PositiveFloat
 from inference_core.view_spec import check_views, parse_view
 
-Merge = Literal["mean", "geometric", "max", "vote", "wbf", "nms"]
+Merge = Literal["mean", "geometric", "max", "vote", "wbf", "nms", "concat"]
 SCORE_MERGES: tuple[Merge, ...] = ("mean", "geometric", "max", "vote")
 BOX_MERGES: tuple[Merge, ...] = ("wbf", "nms")
 Measure = Literal["entropy", "mutual_information", "std"]
@@ -23,7 +23,7 @@ class MergeSpec(Frozen):
     merge: Merge | None = None
     """Of scores ``mean``, ``geometric``, ``max`` or ``vote`` (by default ``mean``), after the activation; of boxes
     ``wbf`` (weighted boxes fusion, by default of an ensemble) or ``nms`` (all compete once, by default of views); of
-    embeddings ``mean``."""
+    embeddings ``mean`` of views, ``concat`` of an ensemble."""
     iou_threshold: Frac = 0.55
     """``wbf``: boxes of one class that overlap by more are one object."""
 
@@ -88,11 +88,18 @@ class EnsembleSpec(MergeSpec):
     """At least two packages of the same task and classes."""
 
 
+def merges_of(task: str, *, is_ensemble: bool) -> tuple[Merge, ...]:
+    """What a task's forwards can be merged by. Features of different models have no axis in common."""
+    if task == "embedding":
+        return ("concat",) if is_ensemble else ("mean",)
+    return BOX_MERGES if task == "detection" else SCORE_MERGES
+
+
 def check_merge(name: str, spec: MergeSpec | None, *, task: str) -> None:
     """Raise ValueError where a merge is not one of the task's."""
     if spec is None:
         return
-    known = BOX_MERGES if task == "detection" else ("mean",) if task == "embedding" else SCORE_MERGES
+    known = merges_of(task, is_ensemble=name == "ensemble")
     if spec.merge is not None and spec.merge not in known:
         raise ValueError(f"{name}.merge must be {', '.join(known)} with task {task}, got {spec.merge}; correct it")
     is_default = spec.iou_threshold == MergeSpec.model_fields["iou_threshold"].default
@@ -126,3 +133,7 @@ def check_views_fit(tta: TtaSpec, *, is_free: bool, is_square: bool, size_hw: tu
 def read_tta(value: Any) -> Any:
     """``[hflip, rot90]`` as ``{views: [hflip, rot90]}``; anything else as it is."""
     return {"views": value} if isinstance(value, list | tuple) else value
+
+
+ShortTta = BeforeValidator(read_tta)
+"""Of a field that takes the short form, too."""

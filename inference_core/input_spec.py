@@ -82,6 +82,9 @@ FITS_OF_OPTION = {
 }
 """Options that only some fits read; with another fit they are refused, not ignored."""
 
+ENGINE_OPTIONS = ("layout", "scale", "mean", "std")
+"""Options that change the model's input but not the tiles that are prepared for it, like the order of colours."""
+
 TORCH_INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 """Those that torch has a uint8 kernel for."""
 
@@ -166,6 +169,20 @@ class InputSpec(Frozen):
     def num_channels(self) -> int:
         """Channels of the model's input: 1 for gray, else 3."""
         return 1 if self.color == "gray" else 3
+
+    @property
+    def sees_whole_image(self) -> bool:
+        """Whether no part of an image is cut away."""
+        return self.fit != "shortest_side_crop" and self.resize_hw is None
+
+    def prepares_like(self, other: InputSpec) -> bool:
+        """Whether both make the same uint8 tiles of every image, whatever engines make of them."""
+        return self._prepared_part() == other._prepared_part()
+
+    def _prepared_part(self) -> InputSpec:
+        """This input without what is left to the engine: the order of channels, normalisation, and layout."""
+        plain = {name: type(self).model_fields[name].default for name in ENGINE_OPTIONS}
+        return self.model_copy(update={**plain, "color": "gray" if self.color == "gray" else "rgb"})
 
 
 def read_filter(entry: Any) -> Any:

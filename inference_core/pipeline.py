@@ -12,7 +12,8 @@ from contextlib import suppress
 import numpy as np
 
 from inference_core.engines.build import count_cuda_devices
-from inference_core.enhance.build import build_package_engine
+from inference_core.enhance.build import build_package_engine, share_engine
+from inference_core.enhance.member_join import MemberJoin, image_spec
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, InferError, ModelError
 from inference_core.finisher import Finisher
 from inference_core.hooks.named import hooks_of
@@ -21,6 +22,7 @@ from inference_core.input_spec import InputSpec
 from inference_core.models.package import ModelPackage
 from inference_core.prepare import plan_fit
 from inference_core.preparer import MAX_FIT_PIXELS, Preparer
+from inference_core.quality.grader import Grader
 from inference_core.runner import Runner
 from inference_core.tasks.build import build_task
 
@@ -34,7 +36,19 @@ def build_preparer(
     package: ModelPackage, *, limits: Limits | None = None, max_fit_pixels: int = MAX_FIT_PIXELS
 ) -> Preparer:
     """The first verb of a package."""
-    return Preparer(package.spec.input, limits=limits or Limits(), max_fit_pixels=max_fit_pixels, code=package.code)
+    limits = limits or Limits()
+    others = [
+        Preparer(block.spec.input, limits=limits, max_fit_pixels=max_fit_pixels, code=block.code)
+        for block in package.blocks[1:]
+    ]
+    return Preparer(
+        package.spec.input,
+        limits=limits,
+        max_fit_pixels=max_fit_pixels,
+        code=package.code,
+        tells_look="image" in package.spec.statistic_groups,
+        others=others,
+    )
 
 
 def build_runner(
@@ -83,6 +97,17 @@ def build_runner(
     return Runner(built, build_task(package.spec, code=package.code), batch_size=size, size_of_shape=size_of_shape)
 
 
+def share_runner(runner: Runner, package: ModelPackage) -> Runner:
+    """The second verb of a package whose model another runner has loaded: with other views, or without.
+
+    Args:
+        runner: of a package with the same weights; both are used by one thread at a time.
+        package: says which forwards its answer is made of.
+    """
+    engine = share_engine(runner.engine, package)
+    return Runner(engine, build_task(package.spec, code=package.code), batch_size=runner.batch_size)
+
+
 def default_batch_size(device: str) -> int:
     """Images per forward where nobody says."""
     return CPU_BATCH_SIZE if device == "cpu" else CUDA_BATCH_SIZE
@@ -90,7 +115,12 @@ def default_batch_size(device: str) -> int:
 
 def build_finisher(package: ModelPackage) -> Finisher:
     """The third verb of a package."""
-    return Finisher(build_task(package.spec, code=package.code), model_digest=package.digest)
+    spec, grader = package.spec, Grader(package.spec)
+    if not package.has_unlike_inputs:
+        return Finisher(build_task(spec, code=package.code), model_digest=package.digest, grader=grader)
+    task = build_task(image_spec(spec), code=package.code)
+    member_join = MemberJoin(spec, [member.spec for member in package.members], task=task)
+    return Finisher(task, model_digest=package.digest, grader=grader, member_join=member_join)
 
 
 def has_cuda_device() -> bool:
@@ -111,7 +141,22 @@ def check_runner(package: ModelPackage, runner: Runner) -> None:
         ModelError: the model refuses its own input, its output does not fit the task and the classes, or a hook fails
             or gives what it must not.
     """
-    shape = (1, *blank_hw(package.spec.input), package.spec.input.num_channels)
+    if runner.members:
+        for member, one in zip(package.members, runner.members, strict=True):
+            check_forward(one, member.spec.input)
+    else:
+        check_forward(runner, package.spec.input)
+    if hooks_of(package.spec):
+        check_hooks(package, runner)
+
+
+def check_forward(runner: Runner, spec: InputSpec) -> None:
+    """Run blank images through one model.
+
+    Raises:
+        ModelError: it refuses them, or its output does not fit the task and the classes.
+    """
+    shape = (1, *blank_hw(spec), spec.num_channels)
     blank = np.zeros(shape, np.uint8)
     try:
         runner.forward(blank)
@@ -125,8 +170,6 @@ def check_runner(package: ModelPackage, runner: Runner) -> None:
     # Two, to see that the output has a batch axis. A model that takes only one at a time works, batch by batch halved.
     with suppress(EngineError, DeviceMemoryError):
         runner.forward(np.repeat(blank, 2, axis=0))
-    if hooks_of(package.spec):
-        check_hooks(package, runner)
 
 
 def check_hooks(package: ModelPackage, runner: Runner) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
+from PIL.Image import fromarray
 
 from inference_core import storage
 from inference_core.enhance.override import override_forwards
@@ -24,13 +26,19 @@ from inference_core.execution_choice import (
     choose_execution,
     is_sample_needed,
 )
+from inference_core.explain.explainer import Explainer
+from inference_core.explain.explanation import Explanation
 from inference_core.finisher import Finisher
-from inference_core.images import Limits
+from inference_core.images import DecodePolicy, Limits, load_image
 from inference_core.models.package import ModelPackage, load_package, trusted
 from inference_core.pipeline import build_finisher, build_preparer, build_runner, check_runner
-from inference_core.preparer import Preparer, PrepareSource, elapsed_ms
+from inference_core.preparer import Preparer, PrepareSource, decode_policy, elapsed_ms
 from inference_core.records import Prediction, PreparedItem
 from inference_core.runner import Runner
+from inference_core.visualize.blend import ALPHA
+from inference_core.visualize.draw import Kind, draw_change, draw_result
+from inference_core.visualize.palette import Color, build_palette
+from inference_core.visualize.picture_size import MAX_SIDE_PX
 
 Input = bytes | str | Path | NDArray[np.generic] | PillowImage
 """Encoded bytes, a path or URI, pixels, or a Pillow image."""
@@ -47,6 +55,7 @@ class Predictor:
         finisher: the third.
         max_bytes: largest file that is read.
         choice: what was decided on a sample.
+        package: that the verbs are of, for ``visualize`` and ``explain``.
 
     Example:
         ``Predictor.load("package").predict("photo.jpg").result``
@@ -60,7 +69,10 @@ class Predictor:
         *,
         max_bytes: int,
         choice: ExecutionChoice | None = None,
+        package: ModelPackage | None = None,
     ) -> None:
+        self._package = package
+        self._explainer: Explainer | None = None
         self._preparer = preparer
         self._runner = runner
         self._finisher = finisher
@@ -147,7 +159,9 @@ class Predictor:
             cuda_graphs=cuda_graphs,
         )
         check_runner(package, runner)
-        return cls(preparer, runner, build_finisher(package), max_bytes=limits.max_bytes, choice=choice)
+        return cls(
+            preparer, runner, build_finisher(package), max_bytes=limits.max_bytes, choice=choice, package=package
+        )
 
     def predict(self, image: Input, *, image_id: str = "") -> Prediction:
         """Predict one image.
@@ -192,6 +206,119 @@ class Predictor:
             yield from self.predict_batch([entry.uri for entry in chunk], image_ids=[entry.path for entry in chunk])
         if is_empty:
             raise ConfigError(f"directory must be a folder or prefix that holds files, got {uri}; check the path")
+
+    def visualize(
+        self,
+        image: Input,
+        prediction: Prediction | None = None,
+        *,
+        kind: Kind | Literal["auto", "before_after"] = "auto",
+        alpha: float = ALPHA,
+        palette: Sequence[str | Color] = (),
+        has_legend: bool = True,
+        max_side_px: int = MAX_SIDE_PX,
+    ) -> PillowImage:
+        """Draw what was found in an image.
+
+        Args:
+            image: as for ``predict``.
+            prediction: of it; None predicts it now.
+            kind: of ``inference_core.visualize.draw.KINDS``; ``auto`` is the usual one of the task, ``before_after``
+                shows masks without and with the package's post-processing, for which the image is predicted again.
+            alpha: share of a class's colour in a pixel, in [0, 1].
+            palette: a colour for each class in the place of the default ones.
+            has_legend: whether classes and scales are explained beside the picture.
+            max_side_px: a larger image is drawn on a smaller copy.
+
+        Returns:
+            The picture; ``.save("name.png")`` writes it.
+
+        Raises:
+            ConfigError: there is nothing to draw: the kind does not fit the task, colours are too few, or the
+                prediction has no result.
+            InputError: the image cannot be read.
+            ShapeError: the prediction is of an image of another size.
+        """
+        pixels = load_image(image, policy=self._policy(prediction), limits=Limits(max_bytes=self._max_bytes)).pixels
+        found = prediction or self.predict(image)
+        if found.result is None:
+            raise ConfigError(f"must have a result to be drawn, got {found.status}: {found.error}", key="prediction")
+        colors = build_palette(palette, num_classes=self._num_classes())
+        if kind == "before_after":
+            raw = self._predict_raw(image).result
+            assert raw is not None, "what is drawn has an answer without steps"
+            return fromarray(
+                draw_change(pixels, raw, found.result, alpha=alpha, palette=colors, max_side_px=max_side_px)
+            )
+        return fromarray(
+            draw_result(
+                pixels,
+                found.result,
+                kind=kind,
+                alpha=alpha,
+                palette=colors,
+                has_legend=has_legend,
+                max_side_px=max_side_px,
+            )
+        )
+
+    def explain(
+        self,
+        image: Input,
+        *,
+        method: str = "auto",
+        class_name: str = "",
+        layer: str = "",
+        object_index: int | None = None,
+        image_id: str = "",
+    ) -> Explanation:
+        """Where in an image the evidence for its answer lies.
+
+        Args:
+            image: as for ``predict``.
+            method: gradcam, saliency, integrated_gradients or occlusion; ``auto`` is Grad-CAM where the package's
+                format has layers, else occlusion, which any engine can tell.
+            class_name: which class; "" for the best one.
+            layer: of Grad-CAM; "" for the one that is found.
+            object_index: of a detection, which object of the answer; None for the best one of the class.
+            image_id: key of the answer; by default the path, or ``0``.
+
+        Raises:
+            ConfigError: the method, the class or the layer does not go with the model.
+            InputError: the image cannot be used, or the answer to it does not hold the class or the object.
+
+        Cost: the first gradient loads the model once more, in fp32; occlusion takes some 170 forwards.
+        """
+        if self._explainer is None:
+            assert self._package is not None, "a predictor that was loaded has its package"
+            runner = self._runner
+            self._explainer = Explainer(self._package, device=runner.engine_facts.device, runs=runner.engine)
+        explainer = self._explainer
+        explainer.check(method=method, class_name=class_name, layer=layer)
+        item = self._prepare(image, image_id or default_id(image, 0))
+        return explainer.explain_item(
+            item, method=method, class_name=class_name, layer=layer, object_index=object_index
+        )
+
+    def _policy(self, prediction: Prediction | None) -> DecodePolicy:
+        """How the package reads images, and the page that was predicted."""
+        policy = decode_policy(self._package.spec.input.decode) if self._package else DecodePolicy()
+        return policy if prediction is None else replace(policy, page=prediction.source.page)
+
+    def _num_classes(self) -> int:
+        return len(self._package.spec.classes) if self._package else 1
+
+    def _predict_raw(self, image: Input) -> Prediction:
+        """The prediction without the steps of the package.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        if self._package is None or not self._package.spec.postprocess:
+            raise ConfigError("must be of a package with postprocess, got one without; choose another kind", key="kind")
+        spec = self._package.spec.model_copy(update={"postprocess": ()})
+        (raw,) = self._runner.infer([self._prepare(image, default_id(image, 0))])
+        return build_finisher(replace(self._package, spec=spec)).finish(raw)
 
     def _prepare(self, image: Input, image_id: str) -> PreparedItem:
         return prepare_source(self._preparer, image, image_id=image_id, max_bytes=self._max_bytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from inference_core.input_spec import DecodeSpec, InputSpec
 from inference_core.prepare import apply_filters, apply_fit, check_fit_limit, plan_fit, to_gray
 from inference_core.prepare.hook_filter import HookFilter
 from inference_core.provenance import sha256_hex
+from inference_core.quality.image_look import look_of
 from inference_core.records import DecodedImage, Prepared, PreparedItem, SourceFacts, StageMs
 
 PrepareSource = bytes | NDArray[np.generic] | PillowImage | InputError | StorageError
@@ -35,6 +37,8 @@ class Preparer:
         limits: on bytes, pixels and frames, checked before anything is allocated.
         max_fit_pixels: on the size after the fit, likewise.
         code: of the package, where filters lie in it.
+        tells_look: whether brightness, contrast and sharpness of the decoded image are measured.
+        others: of further inputs of the same model: they fit what this one has decoded.
     """
 
     def __init__(
@@ -44,8 +48,11 @@ class Preparer:
         limits: Limits,
         max_fit_pixels: int = MAX_FIT_PIXELS,
         code: PackageCode = NO_CODE,
+        tells_look: bool = False,
+        others: Sequence[Preparer] = (),
     ) -> None:
         self._spec = spec
+        self._others = tuple(others)
         self._filters = tuple(
             HookFilter(HookFunction(step, role="filter", key="input.filters", code=code))
             if isinstance(step, HookSpec)
@@ -55,6 +62,7 @@ class Preparer:
         self._policy = decode_policy(spec.decode)
         self._limits = limits
         self._max_fit_pixels = max_fit_pixels
+        self._tells_look = tells_look
 
     def prepare(
         self,
@@ -95,13 +103,13 @@ class Preparer:
             if isinstance(source, bytes):
                 facts = replace(facts, size_bytes=len(source), sha256=sha256 or sha256_hex(source))
             image = load_image(source, policy=policy, limits=self._limits, uri=uri)
-            facts = with_image_facts(facts, image)
-            prepared = self.fit(image)
+            facts = with_image_facts(facts, image, tells_look=self._tells_look)
+            prepared, *others = (preparer.fit(image) for preparer in (self, *self._others))
         except InputError as exc:
             times = StageMs(fetch=fetch_ms, prepare=elapsed_ms(started))
             return PreparedItem(source=facts, status=exc.status, error=str(exc), stage_ms=times)
         times = StageMs(fetch=fetch_ms, prepare=elapsed_ms(started))
-        return PreparedItem(source=facts, prepared=prepared, stage_ms=times)
+        return PreparedItem(source=facts, prepared=prepared, others=tuple(others), stage_ms=times)
 
     def fit(self, image: DecodedImage) -> Prepared:
         """Put a decoded image into the model's input.
@@ -143,8 +151,8 @@ def decode_policy(spec: DecodeSpec) -> DecodePolicy:
     )
 
 
-def with_image_facts(facts: SourceFacts, image: DecodedImage) -> SourceFacts:
-    """``facts`` with what decoding found out."""
+def with_image_facts(facts: SourceFacts, image: DecodedImage, *, tells_look: bool) -> SourceFacts:
+    """``facts`` with what decoding found out, and how the image looks where that is asked for."""
     return replace(
         facts,
         format=image.format,
@@ -153,6 +161,8 @@ def with_image_facts(facts: SourceFacts, image: DecodedImage) -> SourceFacts:
         page=image.page,
         num_pages=image.num_pages,
         image_hw=image.image_hw,
+        geo_tags=image.geo_tags,
+        look=look_of(image.pixels) if tells_look else None,
     )
 
 

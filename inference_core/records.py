@@ -6,7 +6,8 @@ All are frozen. Arrays in them are to be treated as read-only. ``repr`` shows sh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,17 @@ from numpy.typing import NDArray
 
 from inference_core.errors import ShapeError
 from inference_core.run_length import BoolArray, decode_mask
+from inference_core.safe_text import visible_text
 from inference_core.status import Status
+from inference_core.verdict import Verdict
 
 Uint8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 Int32Array = NDArray[np.int32]
+
+
+MAX_SHOWN_NUMBERS = 16
+"""Of an array in a notebook; a longer one shows its shape."""
 
 
 class ArrayRecord:
@@ -30,6 +37,11 @@ class ArrayRecord:
         shown = (f"{f.name}={describe_value(getattr(self, f.name))}" for f in fields(self))  # type: ignore[arg-type]
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    def _repr_html_(self) -> str:
+        """The fields as a table, as notebooks show them."""
+        cells = (f"<tr><th>{f.name}</th><td>{html_of(getattr(self, f.name))}</td></tr>" for f in fields(self))  # type: ignore[arg-type]
+        return f"<table><caption>{type(self).__name__}</caption>{''.join(cells)}</table>"
+
 
 def describe_value(value: Any) -> str:
     """A short text for a value: dtype and shape for an array, a count for a long sequence, else its repr."""
@@ -40,10 +52,29 @@ def describe_value(value: Any) -> str:
     return repr(value)
 
 
+def html_of(value: Any) -> str:
+    """A value in a cell of a page: records as tables, short arrays as their numbers; texts are harmless."""
+    if isinstance(value, ArrayRecord):
+        return value._repr_html_()
+    is_short = isinstance(value, np.ndarray) and value.size <= MAX_SHOWN_NUMBERS
+    text = str(value.round(4).tolist()) if is_short else describe_value(value)
+    return escape(visible_text(text))
+
+
 def check_array(name: str, array: NDArray[Any], *, ndim: int, dtype: type[np.generic]) -> None:
     """Raise ShapeError unless ``array`` has ``ndim`` dimensions and exactly ``dtype``."""
     if array.ndim != ndim or array.dtype != np.dtype(dtype):
         raise ShapeError(f"{name} must be a {ndim}-D {np.dtype(dtype)} array, got {array.dtype}{list(array.shape)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeoTag:
+    """A tag of a GeoTIFF that says where on Earth its pixels lie."""
+
+    code: int
+    kind: int
+    """Type of the values, as TIFF numbers them."""
+    values: tuple[float, ...] | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -62,6 +93,8 @@ class DecodedImage(ArrayRecord):
     """The page or frame that was read, from 0."""
     num_pages: int = 1
     """Pages or frames in the file."""
+    geo_tags: tuple[GeoTag, ...] = ()
+    """Of a GeoTIFF whose pixels lie as they are stored."""
 
     def __post_init__(self) -> None:
         check_array("pixels", self.pixels, ndim=3, dtype=np.uint8)
@@ -121,6 +154,18 @@ class Prepared(ArrayRecord):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLook:
+    """How a decoded image looks as a whole."""
+
+    brightness: float
+    """Mean luminance, 0 is black and 1 is white."""
+    contrast: float
+    """Standard deviation of the luminance, 0 to 0.5."""
+    sharpness: float
+    """Variance of the luminance's Laplacian, in squared steps of 255; blur lowers it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFacts:
     """What is known of one input before its pixels: filled as far as the image got."""
 
@@ -142,6 +187,10 @@ class SourceFacts:
     """Which frame of a video, from 0; None for an image of its own."""
     time_s: float | None = None
     """Time of that frame since the start of the video."""
+    geo_tags: tuple[GeoTag, ...] = ()
+    """Of a GeoTIFF."""
+    look: ImageLook | None = None
+    """None where the package does not ask for it, or nothing was decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +239,60 @@ class Classification(ArrayRecord):
     """(n,) int32 classes of the conformal set, best first; None where the package declares none."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassEffect:
+    """What one step did to one class of a mask."""
+
+    class_id: int
+    """The class that lost pixels to the background or another class, or that got them from the background."""
+    num_components: int
+    """Components that were removed, or holes that were filled; 0 of steps that look at neither."""
+    num_pixels: int
+    """Pixels that are of another class now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEffect:
+    """What one step of postprocessing did to a mask."""
+
+    name: str
+    """Of the step, or the import path of a function."""
+    value: int | None
+    """Its number, None where it is a switch or a function."""
+    classes: tuple[ClassEffect, ...] = ()
+    """Those that it changed, by class id."""
+
+    @property
+    def num_components(self) -> int:
+        """Components that were removed, or holes that were filled, of all classes."""
+        return sum(effect.num_components for effect in self.classes)
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels that are of another class now."""
+        return sum(effect.num_pixels for effect in self.classes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Components(ArrayRecord):
+    """The connected components of a mask: pixels of one class that touch at an edge or a corner; largest first."""
+
+    num_found: int
+    """Of the image, kept here or not."""
+    class_ids: Int32Array
+    """(N,) int32."""
+    areas_px: NDArray[np.int64]
+    """(N,) int64 pixels, descending; equal ones by class id, then by their first pixel."""
+    scores: FloatArray
+    """(N,) float32, the mean of the mask's ``scores`` over each."""
+    boxes_xyxy: Int32Array
+    """(N, 4) int32, half-open."""
+    centroids_xy: FloatArray
+    """(N, 2) float32, where the middle of the pixel in the top left corner is (0.5, 0.5)."""
+    eccentricities: FloatArray
+    """(N,) float32 in [0, 1], of the ellipse with the same second moments: 0 of a disc, 1 of a line."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Segmentation(ArrayRecord):
     """The answer of a segmentation model for one image, in the image's own pixels."""
@@ -206,6 +309,10 @@ class Segmentation(ArrayRecord):
     """(K,) class names."""
     spread: Spread | None = None
     """Of several forwards, or with ``uncertainty``; else None."""
+    effects: tuple[StepEffect, ...] = ()
+    """What each step of ``postprocess`` did, in order."""
+    components: Components | None = None
+    """None where the package does not ask for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -328,6 +435,14 @@ class Prediction(ArrayRecord):
     """Identifies the spec and the weights that gave the answer."""
     engine: str = ""
     """What ran the model, "" where nothing did."""
+    statistics: Mapping[str, float | None] = field(default_factory=dict)
+    """The numbers that the package asks for, by name; None for what this answer does not have."""
+    verdict: Verdict | None = None
+    """None where the package declares no ``quality``, or there is no answer."""
+    reasons: tuple[str, ...] = ()
+    """Of the rules that hold, in their order."""
+    priority: float | None = None
+    """With a verdict: how uncertain the answer is and how far its forwards disagree, in [0, 1]."""
 
     @property
     def is_ok(self) -> bool:
@@ -342,9 +457,31 @@ class PreparedItem(ArrayRecord):
     source: SourceFacts
     prepared: Prepared | None = None
     """None where ``status`` is not ``ok``, or where the answer for the same bytes is known and nothing is to infer."""
+    others: tuple[Prepared, ...] = ()
+    """The same image as further inputs, of an ensemble whose members take different ones; in the order of the blocks
+    of its package, ``prepared`` being the first."""
     status: Status = "ok"
     error: str = ""
     stage_ms: StageMs = StageMs()
+
+    @property
+    def blocks(self) -> tuple[Prepared, ...]:
+        """All inputs that the image became, none where there is nothing to infer."""
+        return () if self.prepared is None else (self.prepared, *self.others)
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all tiles."""
+        return sum(block.tiles.nbytes for block in self.blocks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class RawPart(ArrayRecord):
+    """What one member of an ensemble gave for one image."""
+
+    placement: Placement
+    raw: Mapping[str, NDArray[Any]]
+    """Arrays by name, the first axis is the tiles of the member's own input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -356,8 +493,23 @@ class RawItem(ArrayRecord):
     """None where nothing was inferred."""
     raw: Mapping[str, NDArray[Any]] | None = None
     """Arrays by name, the first axis is the image's tiles; None where nothing was inferred."""
+    others: tuple[RawPart, ...] = ()
+    """Of an ensemble whose members take different inputs: what its members after the first gave, in their order.
+    ``placement`` and ``raw`` are then the first member's."""
     engine: str = ""
     """What ran the model, "" where nothing did."""
     status: Status = "ok"
     error: str = ""
     stage_ms: StageMs = StageMs()
+
+    @property
+    def parts(self) -> tuple[RawPart, ...]:
+        """What each member gave, or the lone model; none where nothing was inferred."""
+        if self.raw is None or self.placement is None:
+            return ()
+        return (RawPart(placement=self.placement, raw=self.raw), *self.others)
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all arrays."""
+        return sum(array.nbytes for part in self.parts for array in part.raw.values())

@@ -15,11 +15,12 @@ from inference_core.engines.fitting_sizes import FittingSizes
 from inference_core.engines.memory_errors import memory_errors
 from inference_core.engines.overlap import OverlappingEngine, overlap
 from inference_core.engines.protocol import Array, Engine, EngineFacts
+from inference_core.enhance.member_engines import MemberEngines
 from inference_core.errors import InputError, ModelError
 from inference_core.preparer import elapsed_ms
-from inference_core.records import PreparedItem, RawItem, Uint8Array
+from inference_core.records import PreparedItem, RawItem, RawPart, Uint8Array
 from inference_core.tasks.kept_masks import cut_to_boxes
-from inference_core.tasks.protocol import Task
+from inference_core.tasks.protocol import Reducer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,11 +43,11 @@ class Batch:
 
 
 class Runner:
-    """One model on one device; one thread at a time.
+    """One model on one device, or several that make one answer; one thread at a time.
 
     Args:
         engine: forwards batches.
-        task: reduces the model's outputs on the device.
+        task: reduces the model's outputs on the device; not asked where members take different inputs.
         batch_size: images per chunk and tiles per forward.
         size_of_shape: (h, w) to tiles per forward of that shape, where fewer are faster.
     """
@@ -54,7 +55,7 @@ class Runner:
     def __init__(
         self,
         engine: Engine,
-        task: Task,
+        task: Reducer,
         *,
         batch_size: int,
         size_of_shape: Mapping[tuple[int, int], int] | None = None,
@@ -63,6 +64,10 @@ class Runner:
         self._task = task
         self.batch_size = batch_size
         self._sizes = FittingSizes(min(batch_size, engine.facts.max_batch or batch_size), of_shape=size_of_shape)
+        members = engine.members if isinstance(engine, MemberEngines) else ()
+        self._blocks = tuple(member.block for member in members)
+        self.members = tuple(Runner(member.engine, member.reducer, batch_size=batch_size) for member in members)
+        """Of the members that take different inputs, in order; none of any other model."""
 
     @property
     def engine(self) -> Engine:
@@ -77,7 +82,7 @@ class Runner:
     @property
     def num_oom_halvings(self) -> int:
         """Forwards so far that did not fit the device and were halved."""
-        return self._sizes.num_oom_halvings
+        return self._sizes.num_oom_halvings + sum(member.num_oom_halvings for member in self.members)
 
     def with_batch_size(self, batch_size: int) -> Runner:
         """The same model in batches of another size."""
@@ -90,6 +95,8 @@ class Runner:
         within each chunk: so what shares a forward depends on the order of the items alone, not on who calls. Only
         where a forward did not fit the device are the following ones smaller.
         """
+        if self.members:
+            return self._infer_members(items)
         results = [failed_before(item) for item in items]
         groups = group_items(items, chunk_size=self.batch_size)
         for group, (outputs, infer_ms) in zip(groups, self._run_groups(groups), strict=True):
@@ -102,6 +109,14 @@ class Runner:
                 results[index] = collect(item, own, infer_ms=tile_ms * count, engine=str(self.engine_facts))
                 position += count
         return [result for result in results if result is not None]
+
+    def _infer_members(self, items: Sequence[PreparedItem]) -> list[RawItem]:
+        """Each member on its own input of every item, one member after the other."""
+        by_member = [
+            member.infer([block_of(item, block) for item in items])
+            for member, block in zip(self.members, self._blocks, strict=True)
+        ]
+        return [join_parts(parts, engine=str(self.engine_facts)) for parts in zip(*by_member, strict=True)]
 
     def forward(self, batch: Uint8Array) -> Outputs:
         """Forward one batch and bring the reduced outputs to the CPU.
@@ -222,6 +237,22 @@ def collect(item: PreparedItem, outputs: Sequence[Outputs | InputError], *, infe
         stage_ms=times,
         engine=engine,
     )
+
+
+def block_of(item: PreparedItem, block: int) -> PreparedItem:
+    """An item as a member sees it; one that failed before as it is."""
+    return replace(item, prepared=item.blocks[block], others=()) if item.prepared else item
+
+
+def join_parts(parts: Sequence[RawItem], *, engine: str) -> RawItem:
+    """What all members gave for one item together; one that failed fails the item."""
+    first, *others = parts
+    times = replace(first.stage_ms, infer=sum(part.stage_ms.infer for part in parts))
+    failed = next((part for part in parts if part.raw is None), None)
+    if failed is not None:
+        return replace(failed, stage_ms=times)
+    rest = [RawPart(placement=part.placement, raw=part.raw) for part in others if part.placement and part.raw]
+    return replace(first, others=tuple(rest), stage_ms=times, engine=engine)
 
 
 def stack_tiles(outputs: Sequence[Outputs]) -> dict[str, NDArray[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from inference_core.calibration_spec import CalibrationSpec
 from inference_core.detection_spec import gives_masks, roles_of
@@ -12,16 +12,27 @@ from inference_core.enhance_spec import (
     ConformalSpec,
     DropoutSpec,
     EnsembleSpec,
+    ShortTta,
     TtaSpec,
     UncertaintySpec,
     check_merge,
     check_views_fit,
-    read_tta,
 )
-from inference_core.hook_spec import HookSpec, ImportPath, read_hook
+from inference_core.hook_spec import HookSpec, ImportPath
 from inference_core.input_spec import InputSpec
 from inference_core.output_spec import TASKS_OF_OPTION, OutputSpec, TaskName
-from inference_core.validation import HOOK_TAG, STEP_TAG, Frozen, single_item
+from inference_core.postprocess_spec import ComponentsSpec, PostprocessSpec, StepSpec, check_steps, read_postprocess
+from inference_core.quality_fields import Group, Need
+from inference_core.quality_spec import (
+    QualitySpec,
+    ShortStatistics,
+    StatisticsSpec,
+    Tellable,
+    asked_groups,
+    check_rules,
+    check_statistics,
+)
+from inference_core.validation import Frozen
 
 Format = Literal[
     "state_dict",
@@ -37,7 +48,6 @@ Format = Literal[
     "keras",
     "ensemble",
 ]
-PostprocessName = Literal["min_area_px", "fill_holes", "open_px", "close_px"]
 
 ARCHITECTURE_FORMATS: tuple[Format, ...] = ("state_dict", "lightning", "timm")
 """Those that hold tensors alone."""
@@ -78,37 +88,6 @@ class ArchitectureSpec(Frozen):
         return self
 
 
-class PostprocessSpec(Frozen):
-    """One step on the mask in the image's own pixels."""
-
-    name: PostprocessName
-    value: bool | int
-    """Pixels; for ``fill_holes`` true or false."""
-
-    @field_validator("value", mode="before")
-    @classmethod
-    def _check_value(cls, value: Any, info: ValidationInfo) -> Any:
-        name = info.data.get("name")  # absent where the name itself is wrong
-        if name == "fill_holes" and not isinstance(value, bool):
-            raise ValueError(f"{name} must be true or false, got {value!r}; correct it")
-        if name != "fill_holes" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name or 'value'} must be a whole number of at least 1, got {value!r}; correct it")
-        if name in ("open_px", "close_px") and value % 2 == 0:
-            raise ValueError(f"{name} must be odd, the diameter of a disc, got {value}; take one more or less")
-        return value
-
-
-def kind_of_step(step: Any) -> str:
-    """What tells hooks from built-in steps."""
-    name = step.get("name") if isinstance(step, dict) else getattr(step, "name", None)
-    return HOOK_TAG if name == HOOK_TAG else STEP_TAG
-
-
-StepSpec = Annotated[
-    Annotated[PostprocessSpec, Tag(STEP_TAG)] | Annotated[HookSpec, Tag(HOOK_TAG)], Discriminator(kind_of_step)
-]
-
-
 class ModelSpec(Frozen):
     """A whole ``model.yaml``."""
 
@@ -126,7 +105,9 @@ class ModelSpec(Frozen):
     output: OutputSpec = OutputSpec()
     calibration: CalibrationSpec = CalibrationSpec()
     postprocess: tuple[StepSpec, ...] = ()
-    tta: TtaSpec | None = None
+    components: ComponentsSpec | None = None
+    """Segmentation: connected components of the finished mask, measured, and how many of them a row holds."""
+    tta: Annotated[TtaSpec | None, ShortTta] = None
     """Test-time augmentation: views of the image, each seen by the model; a list of views for short."""
     dropout: DropoutSpec | None = None
     """Monte Carlo dropout: several forwards with units left out."""
@@ -136,17 +117,16 @@ class ModelSpec(Frozen):
     """Segmentation: an uncertainty for every pixel, and what of it the rows tell."""
     conformal: ConformalSpec | None = None
     """Classification: sets of classes with a stated coverage."""
+    statistics: Annotated[StatisticsSpec, ShortStatistics] = StatisticsSpec()
+    """Numbers that describe each answer: ``basic``, ``full`` or a list of them for short."""
+    quality: QualitySpec | None = None
+    """Rules for a verdict on each answer: accept, review or reject."""
 
     @model_validator(mode="before")
     @classmethod
     def _read_weights(cls, data: Any) -> Any:
         is_ensemble = isinstance(data, dict) and data.get("format") == "ensemble"
         return {"weights": "", **data} if is_ensemble else data
-
-    @field_validator("tta", mode="before")
-    @classmethod
-    def _read_tta(cls, value: Any) -> Any:
-        return read_tta(value)
 
     @field_validator("postprocess", mode="before")
     @classmethod
@@ -171,11 +151,16 @@ class ModelSpec(Frozen):
             raise ValueError(
                 "postprocess must go with task segmentation, whose masks it changes, or name hooks; remove it"
             )
+        if self.task != "segmentation" and self.components is not None:
+            raise ValueError(f"components must go with task segmentation, got {self.task}; remove it")
         self._check_output()
         if self.task == "segmentation":
             self._check_segmentation()
         self._check_forwards()
         self._check_told()
+        check_statistics(self.statistics, self.tellable)
+        if self.quality is not None:
+            check_rules(self.quality, self.tellable)
         return self
 
     def _check_architecture(self) -> None:
@@ -256,6 +241,7 @@ class ModelSpec(Frozen):
             raise ValueError(
                 f"classes must be 2 to {MAX_CLASSES} for segmentation, background included, got {len(self.classes)}"
             )
+        check_steps(self.postprocess, self.components, classes=self.classes)
         if self.output.activation == "sigmoid" and len(self.classes) != 2:
             raise ValueError("output.activation sigmoid must go with two classes in segmentation; use softmax")
 
@@ -277,11 +263,6 @@ class ModelSpec(Frozen):
             check_views_fit(
                 self.tta, is_free=self.input.fit == "native", is_square=has_square, size_hw=self.input.size_hw
             )
-        if self.has_several_forwards and gives_masks(self.output.decoder):
-            raise ValueError(
-                "tta, dropout and ensemble must be absent with a decoder that gives masks, which are not merged; "
-                "remove them, or set masks: false"
-            )
         for name in ("tta", "ensemble"):
             check_merge(name, getattr(self, name), task=self.task)
 
@@ -300,6 +281,26 @@ class ModelSpec(Frozen):
             raise ValueError(
                 f"conformal.quantile must be at most 1 with method lac, got {self.conformal.quantile}; fit it anew"
             )
+
+    @property
+    def tellable(self) -> Tellable:
+        """What answers can tell of themselves in numbers."""
+        has_steps = self.ensemble is not None or (self.tta is not None and len(self.tta.views) > 1)
+        declared: dict[Need, bool] = {
+            "forwards": self.has_several_forwards,
+            "steps": has_steps,
+            "conformal": self.conformal is not None,
+        }
+        return Tellable(
+            task=self.task,
+            needs=tuple(need for need, is_there in declared.items() if is_there),
+            has_second=min(self.output.top_k, len(self.classes)) > 1,
+        )
+
+    @property
+    def statistic_groups(self) -> tuple[Group, ...]:
+        """The statistics of each answer: those declared, and those that rules ask for."""
+        return asked_groups(self.statistics, self.quality, self.tellable)
 
     @property
     def has_several_forwards(self) -> bool:
@@ -325,12 +326,3 @@ class ModelSpec(Frozen):
     def is_binary(self) -> bool:
         """Whether the task is segmentation of one foreground class."""
         return self.task == "segmentation" and len(self.classes) == 2
-
-
-def read_postprocess(entry: Any) -> Any:
-    """``{min_area_px: 64}`` or ``{import: ...}`` as the fields of a step."""
-    entry = read_hook(entry)
-    if isinstance(entry, PostprocessSpec | HookSpec) or (isinstance(entry, dict) and "name" in entry):
-        return entry
-    name, value = single_item(entry, "a postprocess step must be")
-    return {"name": name, "value": value}

@@ -12,15 +12,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jobs.api import (
         CommittedRows,
+        Exported,
         Outcome,
         RunStatus,
+        export,
         iterate_results,
         read_results,
         read_status,
         run,
     )
 
-__all__ = ["CommittedRows", "Outcome", "RunStatus", "iterate_results", "read_results", "read_status", "run"]
+__all__ = [
+    "CommittedRows",
+    "Exported",
+    "Outcome",
+    "RunStatus",
+    "export",
+    "iterate_results",
+    "read_results",
+    "read_status",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,8 @@ from typing import Any
 
 from rich.console import Console
 
+from inference_core.export.export_run import Exported
+from jobs.annotations import export
 from jobs.cli import show_state
 from jobs.config import JobConfig
 from jobs.driver import RunState, ShowState
@@ -24,7 +26,17 @@ from jobs.results import CommittedRows, iterate_results, read_results
 from jobs.settings import read_settings
 from jobs.state_of_run import RunStatus, read_status
 
-__all__ = ["CommittedRows", "Outcome", "RunStatus", "iterate_results", "read_results", "read_status", "run"]
+__all__ = [
+    "CommittedRows",
+    "Exported",
+    "Outcome",
+    "RunStatus",
+    "export",
+    "iterate_results",
+    "read_results",
+    "read_status",
+    "run",
+]
 
 
 def run(config: JobConfig | Mapping[str, Any] | str | Path, *, show: ShowState | None = None) -> Outcome:

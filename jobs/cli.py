@@ -18,17 +18,23 @@ from jobs.config import JobConfig, dump_settings
 from jobs.diff_command import diff_runs
 from jobs.driver import RunState, run
 from jobs.evaluate_command import evaluate_run
+from jobs.explanations import explain_review
+from jobs.export_command import export_answers
 from jobs.finalize import Outcome, finalize
+from jobs.finalize_again import explained_again, settings_again, visuals_again
 from jobs.golden import describe_golden
 from jobs.json_events import event_line, write_event
 from jobs.json_stderr import json_stderr
+from jobs.outcome_lines import outcome_lines
 from jobs.places import blamed_on
 from jobs.plan import load_plan
 from jobs.plan_command import plan_job
 from jobs.progress import Counter, LogFormat, RunProgress, make_progress, write_notice
+from jobs.report.effect_lines import effect_lines
 from jobs.retry import retry
 from jobs.retry_command import OutputArgument, StatusOption, show_retry
 from jobs.settings import folder_uri, read_settings
+from jobs.stage_progress import shown_stages
 from jobs.status_command import show_status
 from jobs.termination import exit_on_sigterm
 
@@ -62,6 +68,7 @@ def register(app: typer.Typer) -> None:
     app.command("retry")(retry_rows)
     app.command("evaluate")(evaluate_run)
     app.command("diff")(diff_runs)
+    app.command("export")(export_answers)
 
 
 def run_job(
@@ -89,21 +96,36 @@ def run_job(
             settings,
             show=lambda state: show_state(state, console=console, log_format=chosen),
             notice=lambda message: write_notice(message, log_format=chosen),
+            stages=shown_stages(console, log_format=chosen),
         )
         report_outcome(outcome, max_error_frac=settings.max_error_frac, log_format=chosen)
 
 
 def finalize_run(
     output: Annotated[str, typer.Argument(help="Folder or prefix of a run whose shards are all committed.")],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Of visuals, explain or videos, as visuals.worst=50; may be repeated."),
+    ] = None,
     log_format: LogFormatOption = "text",
 ) -> None:
-    """Write the report of a run again."""
+    """Write the report of a run again, and its pictures and explanations, also others than before."""
     chosen = read_log_format(log_format)
+
+    def say(message: str) -> None:
+        write_notice(message, log_format=chosen)
+
     with json_stderr(is_on=chosen == "json"):
         uri = folder_uri(output, key="output")
         with blamed_on("output"):
             plan = load_plan(uri)
-        outcome = finalize(uri, plan)
+            settings = settings_again(plan, assignments or [], output=uri)
+        visuals = visuals_again(settings, must_draw=bool(assignments), say=say)
+        explained = explained_again(settings, plan, must_explain=bool(assignments), say=say)
+        stages = shown_stages(console, log_format=chosen)
+        outcome = finalize(uri, plan, visuals=visuals, videos=settings.videos, stages=stages)
+        if explained:
+            explain_review(settings, explained, say=say)
         report_outcome(outcome, max_error_frac=float(plan.config["max_error_frac"]), log_format=chosen)
 
 
@@ -124,6 +146,7 @@ def retry_rows(
             assignments=[*metrics_assignment(metrics_port), *(assignments or [])],
             show=lambda plan, num_left: show_retry(plan, num_left, console=console, log_format=chosen),
             notice=lambda message: write_notice(message, log_format=chosen),
+            stages=shown_stages(console, log_format=chosen),
         )
         report_outcome(outcome, max_error_frac=float(outcome.plan.config["max_error_frac"]), log_format=chosen)
 
@@ -166,6 +189,7 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
         "shards_left": len(state.todo),
         **({"engine": asdict(plan.engine_choice)} if plan.engine_choice else {}),
         **({"batch": asdict(plan.batch_choice)} if plan.batch_choice else {}),
+        **({"planes": plan.planes.model_dump()} if plan.planes else {}),
         **({"golden": asdict(state.golden)} if state.golden else {}),
         **({"imported": state.imported.record()} if state.imported else {}),
     }
@@ -182,6 +206,7 @@ def show_state(state: RunState, *, console: Console, log_format: LogFormat) -> R
         )
         for line in (
             *describe_execution(ExecutionChoice(engine=plan.engine_choice, batch=plan.batch_choice)),
+            *((plan.planes.line,) if plan.planes else ()),
             *(describe_golden(state.golden) if state.golden else ()),
             *(state.imported.assumption_lines() if state.imported else ()),
         ):
@@ -201,9 +226,13 @@ def report_outcome(outcome: Outcome, *, max_error_frac: float, log_format: LogFo
         state |= {"failed": facts.num_failed, "wall_s": round(facts.wall_s, 3), "report": outcome.report_uri}
         state |= {"bottleneck": asdict(facts.bottleneck)} if facts.bottleneck else {}
         state |= {"peaks": asdict(facts.peaks)}
+        state |= {"cost": asdict(facts.cost)} if facts.cost else {}
+        verdicts = outcome.summary.quality.verdicts
+        state |= {"verdicts": dict(verdicts)} if verdicts else {}
+        state |= {"postprocess": lines} if (lines := effect_lines(outcome.summary)) else {}
         sys.stdout.write(event_line("done", state) + "\n")
     else:
-        print_outcome(outcome)
+        sys.stdout.write("".join(f"{line}\n" for line in outcome_lines(outcome)))
         if is_over:
             sys.stderr.write(
                 f"done, but {facts.num_failed:,} of {facts.num_planned:,} images have no result, more than "
@@ -211,24 +240,3 @@ def report_outcome(outcome: Outcome, *, max_error_frac: float, log_format: LogFo
                 f"{max_error_frac:g}; see report/errors.csv\n"
             )
     raise typer.Exit(code)
-
-
-def print_outcome(outcome: Outcome) -> None:
-    """A small table of the end, on lines as long as they are."""
-    facts = outcome.facts
-    sums = f"{facts.num_ok:,} ok + {facts.num_failed:,} failed + {facts.num_skipped:,} skipped"
-    failures = {status: count for status, count in outcome.summary.status.items() if status != "ok"}
-    rows: list[tuple[str, str]] = [
-        ("images", f"{facts.num_planned:,} planned = {sums}"),
-        *[(f"  {status}", f"{count:,}") for status, count in failures.items() if count],
-        *([("taken over", facts.taken_over_text)] if facts.taken_over_text else []),
-        ("rate", f"{facts.images_per_s:,.1f} images/s, {facts.wall_s:,.1f} s of work in {facts.num_attempts} attempts"),
-        ("engine", facts.engine),
-        ("layout", facts.layout_reason),
-        *([("memory", facts.peaks.text)] if facts.peaks.text else []),
-        *([("bottleneck", facts.bottleneck.sentence), ("advice", facts.bottleneck.advice)] if facts.bottleneck else []),
-        *(("drift", warning) for warning in (facts.drift.warnings if facts.drift else ())),
-        ("report", f"{outcome.report_uri}/report.html"),
-    ]
-    width = max(len(name) for name, _ in rows)
-    sys.stdout.write("".join(f"{name:<{width}}  {value}\n" for name, value in rows))

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from inference_core.records import Placement, Prepared, PreparedItem, RawItem, SourceFacts, StageMs
+from inference_core.records import Placement, Prepared, PreparedItem, RawItem, RawPart, SourceFacts, StageMs
 from inference_core.status import Status
 from jobs.worker_facts import WorkerFacts, read_facts, write_facts
 
@@ -62,6 +62,14 @@ class ArrayLayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartLayout:
+    """One input of an image, or what came of it."""
+
+    placement: Placement
+    arrays: tuple[ArrayLayout, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemMeta:
     """Everything of an item but its arrays."""
 
@@ -69,12 +77,15 @@ class ItemMeta:
     status: Status
     error: str
     stage_ms: StageMs
-    placement: Placement | None
     engine: str
-    arrays: tuple[ArrayLayout, ...]
+    parts: tuple[PartLayout, ...]
+    """The item's inputs, or what members gave; none where there is nothing."""
 
 
 META = TypeAdapter(ItemMeta)
+
+Part = tuple[Placement, Mapping[str, NDArray[Any]]]
+"""Where one input of an image lies in it, and arrays by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,30 +99,29 @@ class Keys:
 def encode_prepared(keys: Sequence[Keys], items: Sequence[PreparedItem]) -> pa.Table:
     """Prepared items as a table of ITEM_SCHEMA."""
     encoded = [
-        encode_item(
-            item,
-            placement=item.prepared.placement if item.prepared else None,
-            arrays={"tiles": item.prepared.tiles} if item.prepared else {},
-        )
-        for item in items
+        encode_item(item, [(block.placement, {"tiles": block.tiles}) for block in item.blocks]) for item in items
     ]
     return item_table(keys, encoded)
 
 
 def encode_raw(keys: Sequence[Keys], items: Sequence[RawItem]) -> pa.Table:
     """Raw items as a table of ITEM_SCHEMA."""
-    encoded = [encode_item(item, placement=item.placement, arrays=item.raw or {}) for item in items]
-    return item_table(keys, encoded)
+    return item_table(keys, [encode_item(item, [(part.placement, part.raw) for part in item.parts]) for item in items])
 
 
 def decode_prepared(table: pa.Table) -> tuple[list[Keys], list[PreparedItem]]:
     """The items of a table; their arrays are views of it, read-only."""
     items = []
-    for meta, arrays in decode_items(table):
-        prepared = Prepared(tiles=arrays["tiles"], placement=meta.placement) if meta.placement else None
+    for meta, parts in decode_items(table):
+        blocks = [Prepared(tiles=arrays["tiles"], placement=placement) for placement, arrays in parts]
         items.append(
             PreparedItem(
-                source=meta.source, prepared=prepared, status=meta.status, error=meta.error, stage_ms=meta.stage_ms
+                source=meta.source,
+                prepared=blocks[0] if blocks else None,
+                others=tuple(blocks[1:]),
+                status=meta.status,
+                error=meta.error,
+                stage_ms=meta.stage_ms,
             )
         )
     return keys_of(table), items
@@ -119,37 +129,41 @@ def decode_prepared(table: pa.Table) -> tuple[list[Keys], list[PreparedItem]]:
 
 def decode_raw(table: pa.Table) -> tuple[list[Keys], list[RawItem]]:
     """The items of a table; their arrays are views of it, read-only."""
-    items = [
-        RawItem(
-            source=meta.source,
-            placement=meta.placement,
-            raw=arrays if meta.placement else None,
-            engine=meta.engine,
-            status=meta.status,
-            error=meta.error,
-            stage_ms=meta.stage_ms,
+    items = []
+    for meta, parts in decode_items(table):
+        placement, raw = parts[0] if parts else (None, None)
+        items.append(
+            RawItem(
+                source=meta.source,
+                placement=placement,
+                raw=raw,
+                others=tuple(RawPart(placement=other, raw=arrays) for other, arrays in parts[1:]),
+                engine=meta.engine,
+                status=meta.status,
+                error=meta.error,
+                stage_ms=meta.stage_ms,
+            )
         )
-        for meta, arrays in decode_items(table)
-    ]
     return keys_of(table), items
 
 
-def encode_item(
-    item: PreparedItem | RawItem, *, placement: Placement | None, arrays: Mapping[str, NDArray[Any]]
-) -> tuple[str, bytes]:
+def encode_item(item: PreparedItem | RawItem, parts: Sequence[Part]) -> tuple[str, bytes]:
     """One item as its meta and its payload."""
-    layout = tuple(ArrayLayout(name=name, dtype=array.dtype.str, shape=array.shape) for name, array in arrays.items())
     meta = ItemMeta(
         source=item.source,
         status=item.status,
         error=item.error,
         stage_ms=item.stage_ms,
-        placement=placement,
         engine=item.engine if isinstance(item, RawItem) else "",
-        arrays=layout,
+        parts=tuple(PartLayout(placement=placement, arrays=layout_of(arrays)) for placement, arrays in parts),
     )
-    payload = b"".join(np.ascontiguousarray(array).data for array in arrays.values())
+    payload = b"".join(np.ascontiguousarray(array).data for _, arrays in parts for array in arrays.values())
     return META.dump_json(meta).decode(), payload
+
+
+def layout_of(arrays: Mapping[str, NDArray[Any]]) -> tuple[ArrayLayout, ...]:
+    """How arrays lie behind each other."""
+    return tuple(ArrayLayout(name=name, dtype=array.dtype.str, shape=array.shape) for name, array in arrays.items())
 
 
 def item_table(keys: Sequence[Keys], encoded: Sequence[tuple[str, bytes]]) -> pa.Table:
@@ -199,11 +213,11 @@ def keys_of(table: pa.Table) -> list[Keys]:
     return [Keys(shard_id=shard_id, row_id=row_id) for shard_id, row_id in pairs]
 
 
-def decode_items(table: pa.Table) -> list[tuple[ItemMeta, dict[str, NDArray[Any]]]]:
+def decode_items(table: pa.Table) -> list[tuple[ItemMeta, list[Part]]]:
     """Meta and arrays of each row."""
     metas = [META.validate_json(text) for text in table["meta"].to_pylist()]
     cells = [cell for chunk in table["payload"].chunks for cell in binary_cells(chunk)]
-    return [(meta, split_payload(cell, meta.arrays)) for meta, cell in zip(metas, cells, strict=True)]
+    return [(meta, split_payload(cell, meta.parts)) for meta, cell in zip(metas, cells, strict=True)]
 
 
 def binary_cells(chunk: pa.LargeBinaryArray) -> list[NDArray[np.uint8]]:
@@ -217,12 +231,16 @@ def binary_cells(chunk: pa.LargeBinaryArray) -> list[NDArray[np.uint8]]:
     return [data[begin:end] for begin, end in pairwise(offsets.tolist())]
 
 
-def split_payload(cell: NDArray[np.uint8], layout: Sequence[ArrayLayout]) -> dict[str, NDArray[Any]]:
+def split_payload(cell: NDArray[np.uint8], parts: Sequence[PartLayout]) -> list[Part]:
     """The arrays of one payload, as views."""
-    arrays, offset = {}, 0
-    for entry in layout:
-        dtype = np.dtype(entry.dtype)
-        num_bytes = int(np.prod(entry.shape, dtype=np.int64)) * dtype.itemsize
-        arrays[entry.name] = cell[offset : offset + num_bytes].view(dtype).reshape(entry.shape)
-        offset += num_bytes
-    return arrays
+    found: list[Part] = []
+    offset = 0
+    for part in parts:
+        arrays = {}
+        for entry in part.arrays:
+            dtype = np.dtype(entry.dtype)
+            num_bytes = int(np.prod(entry.shape, dtype=np.int64)) * dtype.itemsize
+            arrays[entry.name] = cell[offset : offset + num_bytes].view(dtype).reshape(entry.shape)
+            offset += num_bytes
+        found.append((part.placement, arrays))
+    return found

@@ -7,15 +7,22 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from inference_core import storage
-from inference_core.enhance_spec import DropoutSpec, TtaSpec, read_tta
+from inference_core.enhance_spec import DropoutSpec, ShortTta, TtaSpec
+from inference_core.export.annotation_format import AnnotationFormat
+from inference_core.export.mask_files import MapFormat, MapKind, MaskChoice
 from inference_core.images import Limits
 from inference_core.preparer import MAX_FIT_PIXELS
+from inference_core.quality_spec import QualitySpec, ShortStatistics, StatisticsSpec
 from inference_core.validation import Frac, Frozen, PositiveInt
+from inference_core.video.smooth import Smoothing
 from jobs.sources.inputs import SourceKind, SourceOptions
 
+NonNegativeInt = Annotated[int, Field(ge=0)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 DEFAULT_LIMITS = Limits()
+MAX_EXPLAINED = 500
+"""Images of a run: explanations are for people, and one process makes them."""
 
 
 class LimitsConfig(Frozen):
@@ -41,8 +48,30 @@ class LimitsConfig(Frozen):
 class ResultsConfig(Frozen):
     """What is written beside the rows."""
 
-    masks: Literal["png", "none"] = "png"
-    """Segmentation masks as palette PNG files, or not at all. Masks of instances stand in the rows unless ``none``."""
+    masks: MaskChoice = "png"
+    """Segmentation masks as palette PNG files, PNG files of 16 bits, NumPy arrays, tiled TIFF files with the geotags of
+    their image, run lengths in the rows, or not at all. Masks of instances stand in the rows unless ``none``. ``auto``:
+    ``png``, or ``rle`` where that alone fits ``budget_gb``."""
+    maps: MapKind = "none"
+    """Segmentation: the score of each pixel's class (of two classes, of the foreground), times 255 or from 0 to 1."""
+    map_format: MapFormat = "npy"
+    """Of the files of these scores."""
+    budget_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Most that masks and maps of the whole run may take: forecast on a sample before the work, which begins only if
+    they fit. The input is listed to its end first."""
+    annotations: tuple[AnnotationFormat, ...] = ()
+    """Formats that a finished run is also written in, below ``annotations/``; see docs/annotations.md."""
+
+    @field_validator("annotations", mode="before")
+    @classmethod
+    def _read_formats(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_budget(self) -> Self:
+        if self.masks == "auto" and self.budget_gb is None:
+            raise ValueError("budget_gb must be given with masks auto, got none; set it, or name a format")
+        return self
 
 
 class SourceConfig(Frozen):
@@ -185,6 +214,86 @@ class PricesConfig(Frozen):
     """Of one GPU for one hour."""
 
 
+class VisualsConfig(Frozen):
+    """Which images of a finished run are drawn, into ``visuals/`` of the output. The policies take turns until ``max``;
+    ``millrace finalize`` draws anew, also with other policies.
+    """
+
+    worst: NonNegativeInt = 0
+    """So many with the lowest scores."""
+    random: NonNegativeInt = 0
+    """So many by chance of those that have an answer; the same ones whenever ``seed`` is the same."""
+    per_class: NonNegativeInt = 0
+    """So many by chance of each class that is found; of masks, of each class but the background."""
+    per_error: NonNegativeInt = 0
+    """So many by chance of each kind of failure; they are drawn where they can be decoded."""
+    review: NonNegativeInt = 0
+    """So many of the review queue, from its beginning."""
+    max: NonNegativeInt = 500
+    """Most images that are drawn, whatever the policies say."""
+    all: bool = False
+    """Draw every image besides, into ``visuals/all/``, by the driver alone: of a million images that takes hours."""
+    seed: int = 0
+    """Another number is another sample."""
+    picture_px: PositiveInt = 800
+    """Longest side of a picture, without what stands beside it."""
+    thumbnail_px: PositiveInt = 256
+    """Longest side of a thumbnail."""
+    alpha: Frac = 0.5
+    """Share of a class's colour in a pixel."""
+    palette: tuple[str, ...] = ()
+    """A colour for each class, as ``#rrggbb`` or a name of CSS; by default colours that the colour-blind tell apart."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is drawn."""
+        policies = self.worst + self.random + self.per_class + self.per_error + self.review
+        return self.all or (policies > 0 and self.max > 0)
+
+
+class ExplainConfig(Frozen):
+    """Whose answers are explained when the run is done, as pictures in ``explanations/`` of the output; see
+    docs/explain.md. ``off`` or ``review`` for short.
+    """
+
+    images: Literal["off", "review"] = "off"
+    """``review``: those of the review queue, from its beginning."""
+    method: Literal["auto", "gradcam", "saliency", "integrated_gradients", "occlusion"] = "auto"
+    """``auto``: Grad-CAM where the model's format has layers, else occlusion."""
+    layer: str = ""
+    """Of Grad-CAM: the layer's name; by default it is found."""
+    max_images: Annotated[int, Field(ge=1, le=MAX_EXPLAINED)] = 20
+    """Most images, one after the other in the process of the command: each takes from some hundredths of a second
+    (Grad-CAM) to that of 170 forwards (occlusion)."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is explained."""
+        return self.images != "off"
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _read_off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # as YAML reads an unquoted off
+
+
+class VideosConfig(Frozen):
+    """How the frames of a video are summed up, in ``report/videos.csv`` and ``report/video_events.csv``, where the
+    input are videos. Rows stay as they are; ``millrace finalize`` sums up anew.
+    """
+
+    smooth: Smoothing = "none"
+    """Of scores over time: ``exponential``, where what was seen ``window_s`` ago counts half, or the ``median`` of the
+    last ``window_s``."""
+    window_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    """Half-life, or length, of the smoothing in seconds."""
+    event_threshold: Frac | None = None
+    """From this score on, of masks from this share of the pixels on, a class shows in a frame. By default 0.5, for
+    boxes 0.25, for masks 0.01."""
+    min_event_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Events that are shorter are left out."""
+
+
 class JobConfig(Frozen):
     """A whole job. Precedence: defaults, file, command line."""
 
@@ -215,11 +324,21 @@ class JobConfig(Frozen):
     failure and go on, or ``skip`` them."""
     trust_package_code: bool = False
     """Whether Python files that lie in the model package itself may be run, here and by workers."""
-    tta: TtaSpec | None = None
+    tta: Annotated[TtaSpec | None, ShortTta] = None
     """Views in the place of those that the package declares; ``[identity]`` takes them away. That makes another model,
     with a digest of its own; it is kept in the output, below ``model/``."""
     dropout: DropoutSpec | None = None
     """Monte Carlo dropout in the place of what the package declares; likewise."""
+    statistics: Annotated[StatisticsSpec | None, ShortStatistics] = None
+    """Numbers that describe each answer, in the place of those that the package declares; likewise."""
+    quality: QualitySpec | None = None
+    """Rules for a verdict on each answer in the place of those that the package declares; likewise."""
+    visuals: VisualsConfig = VisualsConfig()
+    """Pictures of some images, drawn when the run is done."""
+    explain: ExplainConfig = ExplainConfig()
+    """Heatmaps of what some answers come from, made when the run is done."""
+    videos: VideosConfig = VideosConfig()
+    """How videos are summed up."""
     drift_reference: str | None = None
     """Output of an earlier, finished run, or its ``report/summary.json``: the report tells how far this run's scores,
     entropies, coverage and classes lie from it."""
@@ -227,10 +346,10 @@ class JobConfig(Frozen):
     prices: PricesConfig = PricesConfig()
     """What the machine costs, for the estimate of ``millrace plan``."""
 
-    @field_validator("tta", mode="before")
+    @field_validator("explain", mode="before")
     @classmethod
-    def _read_tta(cls, value: Any) -> Any:
-        return read_tta(value)
+    def _read_explain(cls, value: Any) -> Any:
+        return {"images": value} if isinstance(value, str | bool) else value
 
     @field_validator("input", "include", "exclude", "reuse", mode="before")
     @classmethod
@@ -247,6 +366,8 @@ class JobConfig(Frozen):
 
 RESULT_KEYS = ("input", "source", "include", "exclude", "limits", "results")
 """Settings that change what a finished run holds; a resumed run must have the same."""
+AFTERWARDS = ("budget_gb", "annotations")
+"""Of ``results``, what does not change the rows and the files that they name."""
 EXECUTION_KEYS = ("engine", "precision", "precision_guard", "batch_size", "duplicates", "compile", "cuda_graphs")
 """Likewise of ``execution``: they change the last bits."""
 
@@ -270,4 +391,11 @@ def identity_of(config: JobConfig, *, model_digest: str) -> dict[str, Any]:
     """What makes two commands the same run: settings that change results, and the model."""
     dumped = dump_settings(config)
     execution = {key: dumped["execution"][key] for key in EXECUTION_KEYS}
-    return {"model_digest": model_digest, **{key: dumped[key] for key in RESULT_KEYS}, "execution": execution}
+    parts = {**{key: dumped[key] for key in RESULT_KEYS}, "results": results_identity(config.results)}
+    return {"model_digest": model_digest, **parts, "execution": execution}
+
+
+def results_identity(results: ResultsConfig) -> dict[str, Any]:
+    """``masks``, and what else differs from the defaults: so new settings leave the identity of older runs alone."""
+    changed = results.model_dump(mode="json", exclude_defaults=True, exclude=set(AFTERWARDS))
+    return {"masks": results.masks, **changed}

@@ -16,12 +16,14 @@ from inference_core.pipeline import build_runner, check_runner, has_cuda_device
 from inference_core.provenance import environment_versions
 from inference_core.runner import Runner
 from jobs.address import check_address
+from jobs.annotations import check_annotations
 from jobs.attempts import AttemptRecord, note_attempt, noted_end
 from jobs.bottleneck import Workers
 from jobs.commits import CommitLog
 from jobs.config import ExecutionConfig, JobConfig
 from jobs.drift_reference import find_reference, keep_reference
 from jobs.engine_sample import works_here
+from jobs.explanations import check_explain, explain_review
 from jobs.finalize import Outcome, finalize
 from jobs.golden import GoldenNote, prove_golden
 from jobs.headstart import can_start_ahead, start_ahead
@@ -30,15 +32,19 @@ from jobs.lease import hold_lease
 from jobs.levers import find_levers
 from jobs.listing import Listing, ListingFeed, check_parts, read_listing, store_listing
 from jobs.metrics.measured_run import measured
+from jobs.page_again import write_page_again
 from jobs.places import blamed_on, check_places
 from jobs.plan import Plan, find_plan, inputs_of, make_plan
+from jobs.plane_budget import planned_planes
 from jobs.pools import Pools
 from jobs.progress import RunProgress
 from jobs.receipts import pipeline_receipts, quarantine_receipts
 from jobs.resources import PoolChoice, available_cpus, choose_pools, cluster_address, is_cluster_elsewhere, workers_in
 from jobs.seen_shards import SeenShards
+from jobs.stage_progress import Stages, silent_stages
 from jobs.stages import StageSettings
 from jobs.suspects import note_suspects, read_suspects
+from jobs.visuals.request import visual_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +80,20 @@ def drop_notice(message: str) -> None:
     """Tell nobody."""
 
 
-def run(config: JobConfig, *, show: ShowState, notice: Callable[[str], None] = drop_notice) -> Outcome:
+def run(
+    config: JobConfig,
+    *,
+    show: ShowState,
+    notice: Callable[[str], None] = drop_notice,
+    stages: Stages = silent_stages,
+) -> Outcome:
     """Run, or resume, a job.
 
     Args:
         config: checked and normalised settings.
         show: gives the progress for what is found.
         notice: told of another command that this one waits for, and where metrics are served.
+        stages: show what is done behind the images.
 
     Returns:
         The finished run.
@@ -95,8 +108,11 @@ def run(config: JobConfig, *, show: ShowState, notice: Callable[[str], None] = d
     with blamed_on(""):
         model = find_model(config)
         package = model.package
+        check_annotations(config.results, package)
         plan = find_plan(config, package)
         reference = find_reference(config, task=package.spec.task)
+    visuals = visual_request(config, package.spec)
+    check_explain(config, package)
     is_new = plan is None
     golden = None
     if plan is None:
@@ -116,7 +132,17 @@ def run(config: JobConfig, *, show: ShowState, notice: Callable[[str], None] = d
             with measure(show(state)) as progress, noted_end(config.output, started_s=started_s):
                 if state.todo or not listing.is_whole:
                     execute(config, package, state, feed, progress=progress, started_s=started_s)
-            return finalize(config.output, plan)
+            outcome = finalize(
+                config.output,
+                plan,
+                visuals=visuals,
+                annotations=config.results.annotations,
+                videos=config.videos,
+                stages=stages,
+            )
+            if explain_review(config, package, say=notice, stages=stages):
+                write_page_again(config.output, plan)
+            return outcome
 
 
 def check_cluster(execution: ExecutionConfig) -> None:
@@ -391,7 +417,7 @@ def stage_settings(
         trusts_code=config.trust_package_code,
         limits=config.limits,
         bytes_column=config.source.bytes_column,
-        writes_masks=config.results.masks == "png",
+        planes=planned_planes(config.results, plan.planes),
         device=execution.device,
         engine=chosen.engine if chosen else execution.engine,
         precision=chosen.precision if chosen else execution.precision,

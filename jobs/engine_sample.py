@@ -92,13 +92,23 @@ def choose_elsewhere(
     Raises:
         ModelError: the package is another one here.
     """
+    package = load_planned(config, model_uri, model_digest)
+    return choose_on_sample(config, package, sample, max_batch_size=max_batch_size)
+
+
+def load_planned(config: JobConfig, model_uri: str, model_digest: str) -> ModelPackage:
+    """The package that a run is planned with, in another process.
+
+    Raises:
+        ModelError: it is another one here.
+    """
     package = load_package(model_uri, trusts_code=config.trust_package_code)
     if package.digest != model_digest:
         raise ModelError(
             f"{model_uri} must be the planned model {model_digest[:12]} on every machine, got {package.digest[:12]}; "
             "put the package where all machines read the same"
         )
-    return choose_on_sample(config, package, sample, max_batch_size=max_batch_size)
+    return package
 
 
 def choose_on_sample(
@@ -145,7 +155,7 @@ def read_sample(config: JobConfig, package: ModelPackage, sample: Sequence[Image
     items: list[PreparedItem] = []
     num_bytes = 0
     for item in prepare_sample(config, package, sample):
-        num_bytes += item.prepared.tiles.nbytes if item.prepared else 0
+        num_bytes += item.num_bytes
         if items and num_bytes > MAX_SAMPLE_BYTES:
             break
         items.append(item)

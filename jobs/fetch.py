@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from inference_core import storage
 from inference_core.errors import DecodeError, FetchError, InputError, MillraceError, TooLargeError
 from inference_core.preparer import PrepareSource
+from inference_core.video.read_frames import upright_pixels
 from jobs.sources.image_ref import ImageRef
 from jobs.sources.table_rows import find_bytes_column
 from jobs.sources.video_frames import import_av
@@ -158,7 +159,7 @@ def read_frames(uri: str, refs: Sequence[ImageRef]) -> Iterator[PrepareSource]:
                 time_s = float((frame.pts - start) * stream.time_base)
                 if time_s < (ref.time_s or 0) - 5e-4:
                     continue
-                yield frame.to_ndarray(format="rgb24")
+                yield upright_pixels(frame)
                 ref = next(wanted)
         except StopIteration:
             return

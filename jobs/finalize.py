@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,15 +11,24 @@ from inference_core import storage
 from inference_core.errors import JobError
 from inference_core.provenance import canonical_json
 from inference_core.stats.summary import Summary
+from jobs.annotations import write_annotations
 from jobs.attempts import AttemptRecord, read_attempts, read_ends, worked_s
 from jobs.commits import CommitLog
+from jobs.config import VideosConfig
 from jobs.drift_reference import drift_from, kept_reference
+from jobs.finished_run import FinishedRun
 from jobs.ledger import Ledger, fold_records
 from jobs.listing import LISTING_FILE, Listing, read_listing
+from jobs.page_sources import read_extras
 from jobs.peaks import most
 from jobs.plan import Plan
 from jobs.report.facts import RunFacts
 from jobs.report.files import build_report_files
+from jobs.run_cost import find_cost
+from jobs.stage_progress import Stages, silent_stages
+from jobs.videos.write_tables import write_video_tables
+from jobs.visuals.request import VisualRequest
+from jobs.visuals.write_visuals import write_visuals
 from jobs.work_done import found_bottleneck
 
 SUCCESS = "_SUCCESS"
@@ -41,8 +50,24 @@ class Outcome:
         return self.facts.num_failed / self.facts.num_planned
 
 
-def finalize(output: str, plan: Plan) -> Outcome:
+def finalize(
+    output: str,
+    plan: Plan,
+    *,
+    visuals: VisualRequest | None = None,
+    annotations: Sequence[str] | None = None,
+    videos: VideosConfig | None = None,
+    stages: Stages = silent_stages,
+) -> Outcome:
     """Report on a run whose shards are all committed. Can be repeated at any time.
+
+    Args:
+        output: the run's folder or prefix.
+        plan: the run's.
+        visuals: the images that are drawn; None draws none, and leaves what was drawn before.
+        annotations: formats to write the answers in, too; None for those of the plan's settings.
+        videos: how videos are summed up; None as the plan's settings say.
+        stages: show what is drawn.
 
     Raises:
         JobError: the input is not listed to its end, a shard is missing, or the rows do not add up to the plan.
@@ -65,10 +90,20 @@ def finalize(output: str, plan: Plan) -> Outcome:
     check_balance(facts)
     found = {f"data/{entry.path}": entry for entry in storage.list_objects(storage.join(output, "data"))}
     check_files({path: entry.size_bytes for path, entry in found.items()}, ledger)
+    run = FinishedRun(
+        output=output, plan=plan, listing=listing, data_paths=tuple(ledger.data_bytes), summary=ledger.summary
+    )
+    if visuals is not None:
+        write_visuals(run, visuals, stages=stages)
+    write_video_tables(run, videos or VideosConfig(**plan.config.get("videos", {})))
     report_uri = storage.join(output, REPORT)
-    for name, content in build_report_files(ledger.summary, facts=facts, errors=ledger.errors).items():
+    formats = plan.config["results"].get("annotations", ()) if annotations is None else annotations
+    extras = read_extras(output, plan, annotations=formats)
+    files = build_report_files(ledger.summary, facts=facts, errors=ledger.errors, extras=extras)
+    for name, content in files.items():
         storage.replace(storage.join(report_uri, name), content)
     storage.delete_many([entry.uri for path, entry in found.items() if path not in ledger.data_bytes])
+    write_annotations(output, plan, formats)
     storage.remove_unfinished(output)
     storage.replace(storage.join(output, SUCCESS), success_text(plan, facts))
     return Outcome(plan=plan, summary=ledger.summary, facts=facts, report_uri=report_uri)
@@ -116,6 +151,7 @@ def run_facts(output: str, plan: Plan, listing: Listing, ledger: Ledger) -> RunF
         golden=golden_text(plan, attempts),
         bottleneck=found_bottleneck(summary, ledger.spans_s, attempts),
         peaks=ledger.workers.peaks(driver_bytes=most(*(end.driver_peak_bytes for end in read_ends(output)))),
+        cost=find_cost(attempts, ledger.spans_s, prices=plan.config.get("prices", {})),
         drift=drift_from(reference, summary) if reference else None,
     )
 

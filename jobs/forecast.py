@@ -22,6 +22,7 @@ from jobs.levers import find_levers
 from jobs.listing import drop_left_out, read_listing
 from jobs.manifest import expected_shards
 from jobs.plan import check_input_holds_something, check_output_is_free, check_same_run, inputs_of, read_plan
+from jobs.plane_budget import PlaneChoice, choose_planes
 from jobs.resources import PoolChoice, available_cpus, choose_pools, is_cluster_elsewhere, workers_in
 from jobs.shards import Shards
 from jobs.sources.image_ref import ImageRef
@@ -56,6 +57,8 @@ class Forecast:
     estimate: Estimate
     tried: Tried
     """For the stage that will hold the run back."""
+    planes: PlaneChoice | None = None
+    """With ``results.budget_gb``: how masks will be kept."""
 
 
 def forecast_job(config: JobConfig, *, price_per_hour: float | None = None) -> Forecast:
@@ -81,6 +84,8 @@ def forecast_job(config: JobConfig, *, price_per_hour: float | None = None) -> F
         counted = count_input(config)
         if not counted.num_rows:
             check_input_holds_something(config)
+        planes = choose_planes(config, package, inputs_of(config).list()) if plan is None else plan.planes
+        config = with_planes(config, planes)
         num_done = 0 if plan is None else count_done(config.output)
         num_left = max(1, counted.num_rows - num_done)
         pools, workers = workers_for(config, num_shards=len(counted.shards))
@@ -105,7 +110,15 @@ def forecast_job(config: JobConfig, *, price_per_hour: float | None = None) -> F
         probe=probe,
         estimate=estimate,
         tried=tried,
+        planes=planes,
     )
+
+
+def with_planes(config: JobConfig, planes: PlaneChoice | None) -> JobConfig:
+    """The settings with the format of masks that was chosen."""
+    if planes is None:
+        return config
+    return config.model_copy(update={"results": config.results.model_copy(update={"masks": planes.masks})})
 
 
 @contextmanager

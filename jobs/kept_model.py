@@ -15,15 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference_core import storage
-from inference_core.enhance.override import override_forwards, written_elsewhere
+from inference_core.enhance.override import override_forwards, override_quality, written_elsewhere
 from inference_core.errors import ConfigError, MissingObjectError, ModelError
 from inference_core.importing.findings import Findings
 from inference_core.models.package import SPEC_FILE, ModelPackage, load_package, trusted
 from jobs.config import JobConfig, dump_settings
-from jobs.plan import find_plan, read_plan
+from jobs.plan import Plan, find_plan, read_plan
 from jobs.planning_traces import KEPT_FOLDER, KEPT_RECORD
 
 FACTS_FLAG = "--set model_facts."
+SAID_BY_JOBS = ("tta", "dropout", "statistics", "quality")
+"""Settings of a job that stand in the place of what the package declares, and make another model of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +64,46 @@ def find_model(config: JobConfig) -> JobModel:
         return JobModel(package=keep_model(said, config), imported=findings)
 
 
-@contextmanager
-def as_job_says(config: JobConfig, package: ModelPackage, findings: Findings | None) -> Iterator[ModelPackage]:
-    """The package with the views and the dropout of the job, in a folder of its own until the context ends; the package
-    itself where the job says nothing of them.
+def model_of_run(config: JobConfig, plan: Plan) -> ModelPackage:
+    """The package that gave a run's answers.
 
     Raises:
-        ConfigError: they do not fit the package, or it was imported on the fly.
+        ConfigError: it is gone, or another one since.
+        ModelError: it does not load.
     """
-    if config.tta is None and config.dropout is None:
+    package = find_model(config).package
+    check_gave(package, plan, key="model")
+    return package
+
+
+def check_gave(package: ModelPackage, plan: Plan, *, key: str) -> None:
+    """Raise ConfigError, naming a setting, for a package that did not give a run's answers."""
+    expected = str(plan.identity["model_digest"])
+    if package.digest != expected:
+        raise ConfigError(
+            f"must be the run's package {expected[:12]}, got {package.digest[:12]} at {package.uri}; name the one that "
+            "the run used",
+            key=key,
+        )
+
+
+@contextmanager
+def as_job_says(config: JobConfig, package: ModelPackage, findings: Findings | None) -> Iterator[ModelPackage]:
+    """The package with what the job says in its place (views, dropout, statistics, rules), in a folder of its own until
+    the context ends; the package itself where the job says nothing.
+
+    Raises:
+        ConfigError: it does not fit the package, or that was imported on the fly.
+    """
+    said = [key for key in SAID_BY_JOBS if getattr(config, key) is not None]
+    if not said:
         yield package
         return
     if findings is not None:
-        key = "tta" if config.tta is not None else "dropout"
+        key = said[0]
         raise ConfigError(f"must go with a model package, got {config.model}; set model_facts.{key} instead", key=key)
-    with written_elsewhere(override_forwards(package, tta=config.tta, dropout=config.dropout)) as derived:
+    other = override_forwards(package, tta=config.tta, dropout=config.dropout)
+    with written_elsewhere(override_quality(other, statistics=config.statistics, quality=config.quality)) as derived:
         yield derived
 
 
@@ -86,7 +113,7 @@ def find_kept(config: JobConfig) -> ModelPackage | None:
     if plan is None:
         return None
     named = dump_settings(config)
-    defaults: dict[str, Any] = {"model": None, "model_facts": {}, "tta": None, "dropout": None}
+    defaults: dict[str, Any] = {"model": None, "model_facts": {}, **dict.fromkeys(SAID_BY_JOBS)}
     if any(plan.config.get(key, default) != named[key] for key, default in defaults.items()):
         return None
     for folder in kept_folders(config.output, digest=str(plan.identity["model_digest"])):

@@ -79,7 +79,7 @@ def infer_lever(
 
 def write_lever(package: ModelPackage, config: JobConfig) -> str:
     """Masks are most of what is written."""
-    if package.spec.task == "segmentation" and config.results.masks == "png":
+    if package.spec.task == "segmentation" and config.results.masks != "none":
         return "results.masks: none where rows are enough"
     return "larger execution.rows_per_shard, or a faster output"
 

@@ -15,14 +15,17 @@ from inference_core import storage
 from inference_core.engine_choice import EngineChoice
 from inference_core.errors import ConfigError, MissingObjectError
 from inference_core.execution_choice import BatchChoice, ExecutionChoice
+from inference_core.export.mask_files import PlaneOutput
 from inference_core.models.package import ModelPackage
 from inference_core.output_spec import TaskName
 from inference_core.provenance import changed_keys
 from inference_core.validation import Frozen, build_settings
-from jobs.config import JobConfig, dump_settings, identity_of
+from jobs.config import JobConfig, ResultsConfig, dump_settings, identity_of
+from jobs.decisions import decisions_of
 from jobs.engine_sample import choose_job_execution, may_be_open
 from jobs.golden import GoldenNote, Prove
 from jobs.manifest import cut_parts
+from jobs.plane_budget import PlaneChoice, choose_planes, planned_planes
 from jobs.planning_traces import find_foreign
 from jobs.sources.inputs import Inputs
 
@@ -48,8 +51,17 @@ class Plan(Frozen):
     later command of the run."""
     batch_choice: BatchChoice | None = None
     """With ``execution.batch_size: auto``: likewise."""
+    planes: PlaneChoice | None = None
+    """With ``results.budget_gb``: how masks are kept, and the forecast that decided."""
     golden: GoldenNote | None = None
     """What became of the package's golden images before this was planned."""
+    decisions: dict[str, Any] | None = None
+    """How the package makes answers of scores; see ``decisions_of``."""
+
+    @property
+    def kept_planes(self) -> PlaneOutput:
+        """What the run keeps of pixels."""
+        return planned_planes(ResultsConfig.model_validate(self.config["results"]), self.planes)
 
 
 def find_plan(config: JobConfig, package: ModelPackage) -> Plan | None:
@@ -176,6 +188,7 @@ def make_plan(config: JobConfig, package: ModelPackage, *, prove: Prove | None =
     choice = choose_on_first_part(config, package) if is_open else ExecutionChoice()
     if prove and golden is None:
         golden = prove(choice.engine)
+    planes = choose_planes(config, package, inputs_of(config).list())
     plan = Plan(
         schema_version=PLAN_SCHEMA,
         run_id=secrets.token_hex(8),
@@ -186,7 +199,9 @@ def make_plan(config: JobConfig, package: ModelPackage, *, prove: Prove | None =
         classes=package.spec.classes,
         engine_choice=choice.engine,
         batch_choice=choice.batch,
+        planes=planes,
         golden=golden,
+        decisions=decisions_of(package.spec),
     )
     return store_plan(plan, config=config, package=package)
 

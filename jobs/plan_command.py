@@ -70,6 +70,7 @@ def forecast_json(forecast: Forecast) -> dict[str, Any]:
         "choice": choice,
         "estimate": asdict(forecast.estimate),
         "tried": asdict(forecast.tried),
+        **({"planes": forecast.planes.model_dump()} if forecast.planes else {}),
     }
 
 
@@ -87,6 +88,7 @@ def forecast_rows(forecast: Forecast, settings: JobConfig) -> list[tuple[str, st
         *sample_rows(forecast),
         ("time", f"{duration_text(estimate.duration_s)} at {rate}"),
         ("output", f"{bytes_text(estimate.output_bytes)} of rows and masks"),
+        *([("  chosen", forecast.planes.line)] if forecast.planes else []),
         ("bottleneck", estimate.bottleneck.sentence),
         ("advice", estimate.bottleneck.advice),
         *[("  tried", tried_text(forecast, one)) for one in forecast.tried.faster],

@@ -25,6 +25,10 @@ SIGN_OF_LIFE_S = 60.0
 WINDOW_S = 30.0
 """The rate is that of the last so many seconds."""
 LogFormat = Literal["text", "json"]
+IMAGES = "images"
+"""What the work itself counts; only these can fail."""
+NAME_WIDTH = 12
+"""Of names before bars, so that those of several stages begin one below the other."""
 
 
 class RunProgress(Protocol):
@@ -120,21 +124,28 @@ class CounterColumn(ProgressColumn):
 
 
 class BarProgress:
-    """A bar for a person at a terminal."""
+    """A bar for a person at a terminal; those of several stages stand one below the other.
 
-    def __init__(self, counter: Counter, console: Console) -> None:
+    Args:
+        counter: what is told.
+        console: of the terminal.
+        name: of what is counted.
+    """
+
+    def __init__(self, counter: Counter, console: Console, *, name: str = IMAGES) -> None:
         self._counter = counter
+        failed = [CounterColumn(lambda: f"{counter.failed:,} failed", style="red")] if name == IMAGES else []
         self._progress = Progress(
-            TextColumn("images"),
+            TextColumn(f"{name:<{NAME_WIDTH}}"),
             BarColumn(),
             CounterColumn(lambda: counter.share_text),
             CounterColumn(lambda: f"{counter.done:,}/{counter.total_text}"),
             CounterColumn(lambda: f"{rate_text(counter.rows_per_s)}/s"),
-            CounterColumn(lambda: f"{counter.failed:,} failed", style="red"),
+            *failed,
             CounterColumn(lambda: counter.eta_text),
             console=console,
         )
-        self._task = self._progress.add_task("images", total=counter.total, completed=counter.done)
+        self._task = self._progress.add_task(name, total=counter.total, completed=counter.done)
 
     def __enter__(self) -> Self:
         """Draw the bar."""
@@ -168,6 +179,7 @@ class LineProgress:
     Args:
         counter: what is told.
         log_format: of the lines.
+        name: of what is counted.
         interval_s: between two lines at least, while shards are committed.
         sign_of_life_s: between two lines at most.
     """
@@ -177,11 +189,13 @@ class LineProgress:
         counter: Counter,
         *,
         log_format: LogFormat,
+        name: str = IMAGES,
         interval_s: float = LINE_INTERVAL_S,
         sign_of_life_s: float = SIGN_OF_LIFE_S,
     ) -> None:
         self._counter = counter
         self._log_format = log_format
+        self._name = name
         self._interval_s = interval_s
         self._sign_of_life_s = sign_of_life_s
         self._last_line_s = time.monotonic()
@@ -230,12 +244,13 @@ class LineProgress:
             self._last_line_s = time.monotonic()
             self._written_done = self._counter.done
             write = write_json_line if self._log_format == "json" else write_text_line
-            write(self._counter)
+            write(self._counter, name=self._name)
 
 
-def write_json_line(counter: Counter) -> None:
+def write_json_line(counter: Counter, *, name: str = IMAGES) -> None:
     """The state as an event."""
     state = {
+        "stage": name,
         "done": counter.done,
         "total": counter.total,
         "is_whole": counter.is_whole,
@@ -246,12 +261,12 @@ def write_json_line(counter: Counter) -> None:
     write_event("progress", state)
 
 
-def write_text_line(counter: Counter) -> None:
+def write_text_line(counter: Counter, *, name: str = IMAGES) -> None:
     """The state in words."""
     words = [
-        f"images {counter.done:,}/{counter.total_text}",
+        f"{name} {counter.done:,}/{counter.total_text}",
         f"{counter.rows_per_s:,.1f}/s",
-        f"{counter.failed:,} failed",
+        *([f"{counter.failed:,} failed"] if name == IMAGES else []),
         *([counter.eta_text] if counter.eta_text else []),
     ]
     sys.stderr.write(", ".join(words) + "\n")
@@ -267,8 +282,8 @@ def write_notice(message: str, *, log_format: LogFormat) -> None:
     sys.stderr.flush()
 
 
-def make_progress(counter: Counter, *, log_format: LogFormat, console: Console) -> RunProgress:
+def make_progress(counter: Counter, *, log_format: LogFormat, console: Console, name: str = IMAGES) -> RunProgress:
     """The kind of progress that suits where the output goes."""
     if console.is_terminal and log_format == "text":
-        return BarProgress(counter, console)
-    return LineProgress(counter, log_format=log_format)
+        return BarProgress(counter, console, name=name)
+    return LineProgress(counter, log_format=log_format, name=name)

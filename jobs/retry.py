@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from inference_core.assignments import put, read_assignment
 from inference_core.errors import ConfigError, JobError
+from inference_core.models.package import ModelPackage
 from inference_core.provenance import changed_keys
 from inference_core.status import STATUSES, Status
 from inference_core.validation import build_settings
@@ -15,16 +16,20 @@ from jobs.attempts import note_attempt, noted_end
 from jobs.commits import CommitLog
 from jobs.config import JobConfig, identity_of
 from jobs.driver import attempt_record, stage_settings
+from jobs.explanations import check_explain, explain_review
 from jobs.finalize import Outcome, finalize
-from jobs.kept_model import find_model
+from jobs.kept_model import model_of_run
 from jobs.lease import hold_lease
 from jobs.listing import Listing, check_parts, read_listing
 from jobs.metrics.measured_run import measured
+from jobs.page_again import write_page_again
 from jobs.plan import Plan, load_plan
 from jobs.progress import RunProgress
 from jobs.receipts import quarantine_receipts
 from jobs.resources import choose_pools, workers_in
 from jobs.retry_plan import RetryPlan, read_retries, select_rows, shards_left, store_retry
+from jobs.stage_progress import Stages, silent_stages
+from jobs.visuals.request import visual_request
 
 ShowRetry = Callable[[RetryPlan, int], RunProgress]
 """Called once when it is known what is done again, with the rows of it that are left; gives what shows the progress."""
@@ -37,6 +42,7 @@ def retry(
     assignments: Sequence[str],
     show: ShowRetry,
     notice: Callable[[str], None],
+    stages: Stages = silent_stages,
 ) -> Outcome:
     """Do rows of a finished run again that have one of some statuses. The same call goes on where it was stopped.
 
@@ -46,15 +52,20 @@ def retry(
         assignments: ``key.subkey=value`` of ``limits`` and ``execution``, in place of the run's.
         show: gives the progress for what is found.
         notice: told of another command that this one waits for, and where metrics are served.
+        stages: show what is done behind the images.
 
     Raises:
-        ConfigError: there is no run, a status or a setting is none that can be retried, or another retry is unfinished.
+        ConfigError: there is no run, its model is gone or another one since, a status or a setting is none that can be
+            retried, or another retry is unfinished.
         JobError: the run is not finished, or the retry stopped; what is committed stays and the same call goes on.
     """
     started_s = time.time()
     wanted = read_statuses(statuses)
     plan = load_plan(output)
     config = retry_config(plan, assignments, output=output)
+    package = model_of_run(config, plan)
+    visuals = visual_request(config, package.spec)
+    check_explain(config, package)
     with hold_lease(output, waits=config.execution.when_running == "wait", say=notice):
         listing = check_finished(output)
         chosen = find_retry(output, config, listing, statuses=wanted)
@@ -63,8 +74,11 @@ def retry(
         with measured(config, plan, listing, todo=left, notice=notice, generation=chosen.generation) as measure:
             with measure(show(chosen, num_left)) as progress, noted_end(output, started_s=started_s):
                 if left:
-                    execute_retry(config, plan, listing, chosen, left, progress=progress, started_s=started_s)
-            return finalize(output, plan)
+                    execute_retry(config, package, plan, listing, chosen, left, progress=progress, started_s=started_s)
+            outcome = finalize(output, plan, visuals=visuals, videos=config.videos, stages=stages)
+            if explain_review(config, package, say=notice, stages=stages):
+                write_page_again(output, plan)
+            return outcome
 
 
 def read_statuses(names: Sequence[str]) -> tuple[Status, ...]:
@@ -142,6 +156,7 @@ def find_retry(output: str, config: JobConfig, listing: Listing, *, statuses: tu
 
 def execute_retry(
     config: JobConfig,
+    package: ModelPackage,
     plan: Plan,
     listing: Listing,
     chosen: RetryPlan,
@@ -157,7 +172,6 @@ def execute_retry(
     """
     from jobs.runtime import ray_session
 
-    package = find_model(config).package
     settings = replace(stage_settings(config, package, plan, listing), generation=chosen.generation)
     with ray_session(config.execution) as resources:
         choice = choose_pools(resources, config.execution, num_shards=len(left))

@@ -16,17 +16,19 @@ import pyarrow.parquet as pq
 
 from inference_core import storage
 from inference_core.errors import JobError
-from inference_core.export.masks import encode_mask, mask_name
+from inference_core.export.mask_files import SUFFIXES, PlaneOutput, encode_planes
+from inference_core.export.masks import mask_name
 from inference_core.export.rows import RowBuilder
 from inference_core.provenance import sha256_hex
-from inference_core.records import Prediction, Segmentation
+from inference_core.quality_spec import REVIEW_SIZE
+from inference_core.records import Prediction
 from inference_core.spec import ModelSpec
 from inference_core.stats.summary import Summary
 from inference_core.status import STATUSES
 from jobs.commits import CommitLog, CommitRecord, DataFile, write_summary
 from jobs.plan import read_plan
 from jobs.report.facts import ErrorRow
-from jobs.reuse.known_answers import NO_ANSWERS, KnownAnswer, KnownAnswers
+from jobs.reuse.known_answers import NO_ANSWERS, PLANE_FOLDERS, KnownAnswer, KnownAnswers, plane_uris_of
 from jobs.shards import Shards
 from jobs.worker_facts import WorkerFacts
 
@@ -83,7 +85,7 @@ class ShardSink:
         spec: the model's.
         model_digest: written into the rows' schema.
         shards: how the rows are cut.
-        writes_masks: whether segmentation masks become PNG files, and rows hold the masks of instances.
+        planes: what is kept of pixels.
         known_answers: of earlier runs.
         generation: of the commit log.
     """
@@ -96,16 +98,16 @@ class ShardSink:
         spec: ModelSpec,
         model_digest: str,
         shards: Shards,
-        writes_masks: bool,
+        planes: PlaneOutput,
         known_answers: KnownAnswers = NO_ANSWERS,
         generation: int = 0,
     ) -> None:
         self._output = output
         self._run_id = run_id
         self._spec = spec
-        self._rows = RowBuilder(spec, model_digest=model_digest, keeps_masks=writes_masks)
+        self._rows = RowBuilder(spec, model_digest=model_digest, planes=planes)
         self._shards = shards
-        self._writes_masks = writes_masks and spec.task == "segmentation"
+        self._planes = planes
         self._known = known_answers
         self._log = CommitLog(output, generation=generation)
 
@@ -152,7 +154,7 @@ class ShardSink:
         return receipt_of(record, is_winner=True)
 
     def _write_all(self, shard_id: int, predictions: Iterable[tuple[int, Prediction]]) -> list[WrittenRow]:
-        """Write the masks of predictions, each with its row id, and make their rows."""
+        """Write masks and maps of predictions, each with its row id, and make their rows."""
         written: list[WrittenRow] = []
         first_of: dict[tuple[str, int], WrittenRow] = {}
         for row_id, prediction in predictions:
@@ -169,16 +171,14 @@ class ShardSink:
         return receipt_of(self._log.read(shard_id), is_winner=False)
 
     def _write_one(self, shard_id: int, row_id: int, prediction: Prediction) -> WrittenRow:
-        """Write a prediction's mask, if it has one, and make its row."""
+        """Write a prediction's mask and map, if it has them, and make its row."""
         row = self._rows.row(prediction, row_id=row_id)
-        has_mask = self._writes_masks and isinstance(prediction.result, Segmentation)
-        if has_mask:
-            assert isinstance(prediction.result, Segmentation), "only segmentations have masks"
-            encoded = encode_mask(prediction.result.mask, num_classes=len(self._spec.classes))
-            row["mask_path"] = self._write_mask(shard_id, prediction.source.image_id, encoded)
+        files = encode_planes(prediction, self._planes, num_classes=len(self._spec.classes))
+        for column, encoded in files.items():
+            row[column] = self._write_plane(shard_id, prediction.source.image_id, column, encoded)
         return WrittenRow(
             row=row,
-            has_mask=has_mask,
+            has_mask=row.get("mask_path") is not None,
             error=None if prediction.is_ok else error_row(prediction),
             engine=prediction.engine,
         )
@@ -191,7 +191,7 @@ class ShardSink:
         *,
         first_of: Mapping[tuple[str, int], WrittenRow],
     ) -> WrittenRow:
-        """Make the row of an image whose answer is known, and write its mask."""
+        """Make the row of an image whose answer is known, and write its mask and map."""
         source = prediction.source
         first = first_of.get((source.sha256, source.page))
         known = self._own_answer(first) if first else self._known.find(source.sha256, source.page)
@@ -201,11 +201,11 @@ class ShardSink:
                 "again: it is inferred then"
             )
         row = taken_row(known, prediction, row_id=row_id)
-        if known.mask_uri:
-            row["mask_path"] = self._write_mask(shard_id, source.image_id, storage.read_bytes(known.mask_uri))
+        for column, uri in known.plane_uris.items():
+            row[column] = self._write_plane(shard_id, source.image_id, column, storage.read_bytes(uri))
         return WrittenRow(
             row=row,
-            has_mask=bool(known.mask_uri),
+            has_mask="mask_path" in known.plane_uris,
             error=None if row["status"] == "ok" else error_of(row),
             engine=known.engine,
             is_duplicate=first is not None,
@@ -213,21 +213,21 @@ class ShardSink:
 
     def _own_answer(self, first: WrittenRow) -> KnownAnswer:
         """What an image of the shard gives to an equal one behind it."""
-        path = first.row.get("mask_path") if first.has_mask else None
         return KnownAnswer(
             row=first.row,
             run_id=first.row["reused_from"],
             engine=first.engine,
-            mask_uri=storage.join(self._output, *path.split("/")) if path else "",
+            plane_uris=plane_uris_of(first.row, self._output),
         )
 
-    def _write_mask(self, shard_id: int, image_id: str, encoded: bytes) -> str:
-        """Write the mask; its path below the output.
+    def _write_plane(self, shard_id: int, image_id: str, column: str, encoded: bytes) -> str:
+        """Write a mask or a map; its path below the output.
 
-        The name does not depend on the attempt. A mask that an earlier attempt left is kept where it is the same, and
+        The name does not depend on the attempt. A file that an earlier attempt left is kept where it is the same, and
         replaced only while the shard is not committed.
         """
-        path = mask_name(image_id)
+        kind = self._planes.masks if column == "mask_path" else self._planes.map_format
+        path = mask_name(image_id, folder=PLANE_FOLDERS[column], suffix=SUFFIXES[kind])
         uri = storage.join(self._output, *path.split("/"))
         is_other = not storage.create(uri, encoded) and storage.read_bytes(uri) != encoded
         if is_other and not self._log.is_committed(shard_id):
@@ -264,7 +264,7 @@ class ShardSink:
         workers: tuple[WorkerFacts, ...],
     ) -> CommitRecord:
         """The commit record of what was written."""
-        summary = Summary.of(table, task=self._spec.task, class_names=self._spec.classes)
+        summary = summary_of(table, self._spec)
         check_ledger(summary, num_rows=len(table), shard_id=shard_id)
         return CommitRecord(
             run_id=self._run_id,
@@ -286,6 +286,12 @@ class ShardSink:
         )
 
 
+def summary_of(table: pa.Table, spec: ModelSpec) -> Summary:
+    """The summary of a shard's rows."""
+    review_size = spec.quality.review_size if spec.quality is not None else REVIEW_SIZE
+    return Summary.of(table, task=spec.task, class_names=spec.classes, review_size=review_size)
+
+
 def check_ledger(summary: Summary, *, num_rows: int, shard_id: int) -> None:
     """Raise JobError unless every row has one of the known statuses."""
     counted = sum(summary.status[status] for status in STATUSES)
@@ -301,7 +307,7 @@ def taken_row(known: KnownAnswer, prediction: Prediction, *, row_id: int) -> dic
         "row_id": row_id,
         "image_id": source.image_id,
         "uri": source.uri,
-        "mask_path": None,
+        **dict.fromkeys(PLANE_FOLDERS),
         "reused_from": known.run_id,
         "fetch_ms": prediction.stage_ms.fetch,
         "prepare_ms": 0.0,

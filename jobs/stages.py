@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from inference_core import storage
 from inference_core.errors import JobError, ModelError
+from inference_core.export.mask_files import PlaneOutput
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
 from inference_core.preparer import Preparer, PrepareSource, elapsed_ms
@@ -66,7 +67,8 @@ class StageSettings:
     limits: LimitsConfig
     bytes_column: str | None
     """Of Parquet files that hold images."""
-    writes_masks: bool
+    planes: PlaneOutput
+    """What is kept of pixels."""
     device: str
     engine: str
     precision: str
@@ -313,7 +315,7 @@ def build_sink(
         spec=package.spec,
         model_digest=package.digest,
         shards=settings.shards,
-        writes_masks=settings.writes_masks,
+        planes=settings.planes,
         known_answers=known_answers,
         generation=settings.generation,
     )

@@ -12,17 +12,18 @@ import pyarrow.parquet as pq
 
 from inference_core.engine_choice import EngineChoice, choose_engine
 from inference_core.execution_choice import ExecutionChoice
-from inference_core.export.masks import encode_mask
+from inference_core.export.mask_files import encode_planes
 from inference_core.export.rows import RowBuilder
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_runner
-from inference_core.records import Prediction, PreparedItem, RawItem, Segmentation
+from inference_core.records import Prediction, PreparedItem, RawItem
 from inference_core.runner import Runner
 from inference_core.stats.summary import Summary
 from jobs.bottleneck import WORK
 from jobs.config import JobConfig
 from jobs.engine_sample import MAX_SAMPLE_BYTES, choose_on_sample, prepare_sample
 from jobs.peak_memory import PeakMemory, peak_memory
+from jobs.plane_budget import planned_planes
 from jobs.sources.image_ref import ImageRef
 from jobs.stages import set_process_threads
 
@@ -113,8 +114,8 @@ def probe_job(config: JobConfig, package: ModelPackage, refs: Sequence[ImageRef]
         engine=str(runner.engine_facts),
         stage_ms={**mean_stage_ms(predictions), "write": written.ms},
         encoded_bytes=mean([one.source.size_bytes for one in predictions]),
-        prepared_bytes=mean([item.prepared.tiles.nbytes if item.prepared else 0 for item in items]),
-        raw_bytes=mean([sum(array.nbytes for array in (item.raw or {}).values()) for item in raw]),
+        prepared_bytes=mean([item.num_bytes for item in items]),
+        raw_bytes=mean([item.num_bytes for item in raw]),
         output_bytes=written.num_bytes,
         grown_bytes={
             "prepare": preparing.grown_bytes,
@@ -139,7 +140,7 @@ def prepare_within(config: JobConfig, package: ModelPackage, refs: Sequence[Imag
     started, num_bytes = time.perf_counter(), 0
     for item in prepare_sample(config, package, refs):
         yield item
-        num_bytes += item.prepared.tiles.nbytes if item.prepared else 0
+        num_bytes += item.num_bytes
         if time.perf_counter() - started > MAX_STAGE_S or num_bytes > MAX_SAMPLE_BYTES:
             return
 
@@ -183,16 +184,15 @@ class Written:
 def write_nowhere(config: JobConfig, package: ModelPackage, predictions: Sequence[Prediction]) -> Written:
     """Make rows, masks and statistics as the sink does, and store none of them."""
     started = time.perf_counter()
-    with_masks = config.results.masks == "png"
-    rows = RowBuilder(package.spec, model_digest=package.digest, keeps_masks=with_masks)
+    planes = planned_planes(config.results, None)
+    rows = RowBuilder(package.spec, model_digest=package.digest, planes=planes)
     table = rows.table([rows.row(one, row_id=index) for index, one in enumerate(predictions)])
     buffer = BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     Summary.of(table, task=package.spec.task, class_names=package.spec.classes)
     num_bytes = len(buffer.getvalue())
     for one in predictions:
-        if with_masks and isinstance(one.result, Segmentation):
-            num_bytes += len(encode_mask(one.result.mask, num_classes=len(package.spec.classes)))
+        num_bytes += sum(map(len, encode_planes(one, planes, num_classes=len(package.spec.classes)).values()))
     count = max(1, len(predictions))
     return Written(ms=(time.perf_counter() - started) * 1000 / count, num_bytes=num_bytes / count)
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.records import Segmentation
-from serve.answers import Answer
+from inference_core.records import Segmentation, Uint8Array
+from serve.answers import Answer, Options
 from serve.renderings import gray_png, mask_png, npy_bytes
 
 
@@ -42,15 +42,27 @@ def timings_of(answer: Answer, *, total_ms: float, fetch_ms: float) -> dict[str,
     }
 
 
-def extras_of(answer: Answer, *, with_mask: bool, with_probabilities: bool) -> dict[str, Any]:
-    """The mask and the scores, encoded. Cost: compresses pictures, so call it off the event loop."""
+def wants_extras(options: Options) -> bool:
+    """Whether anything is asked for beside the row."""
+    return options.with_mask or options.with_probabilities or options.with_uncertainty
+
+
+def extras_of(answer: Answer, *, options: Options) -> dict[str, Any]:
+    """The mask, the scores and the uncertainties, encoded. Cost: compresses pictures, so call it off the event loop."""
     extras: dict[str, Any] = {}
     result = answer.prediction.result
-    if with_mask and isinstance(result, Segmentation):
+    if options.with_mask and isinstance(result, Segmentation):
         extras["mask"] = _encoded("image/png", mask_png(result))
-    if with_probabilities and answer.raw:
+    if options.with_uncertainty and isinstance(result, Segmentation) and (plane := pixels_of(result)) is not None:
+        extras["uncertainty"] = _encoded("image/png", gray_png(plane))
+    if options.with_probabilities and answer.raw:
         extras["probabilities"] = {name: _scores(array) for name, array in answer.raw.items()}
     return extras
+
+
+def pixels_of(result: Segmentation) -> Uint8Array | None:
+    """(H, W) uncertainties times 255, None where there are none."""
+    return result.spread.pixels if result.spread is not None else None
 
 
 def head_of(answers: Sequence[Answer], *, model: str, request_id: str) -> dict[str, Any]:

@@ -24,6 +24,11 @@ class Options:
     """Score maps (segmentation) or the scores of all top classes, beside the answer."""
     with_mask: bool = False
     """The mask itself in a JSON answer (PNG, base64); the picture types give it in any case."""
+    with_uncertainty: bool = False
+    """The uncertainty of each pixel in a JSON answer, likewise, of packages that declare it."""
+    views: int | None = None
+    """How many of the package's views are run, the first ones; 1 is the image as it is. The answer is then that of a
+    package with these views, by its digest too."""
 
 
 DEFAULT_OPTIONS = Options()

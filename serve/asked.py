@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from serve.offers import VIEWS
 MAX_FIELDS = 16
 MAX_TEXT_CHARS = 1024
 MAX_TOP_K = 100_000
+MAX_VIEWS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,15 @@ def read_query(query: bytes, *, path_model: str = "") -> Asked:
 @lru_cache(maxsize=256)
 def _read_query(query: bytes, path_model: str) -> Asked:
     """Clients send the same few queries over and over."""
+    return read_fields(pairs_of_query(query, path_model=path_model))
+
+
+def pairs_of_query(query: bytes, *, path_model: str) -> list[tuple[str, str]]:
+    """Names and values of a query string, with the model that the path names.
+
+    Raises:
+        InvalidRequestError: there are too many, or they are no text.
+    """
     try:
         text = query.decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
@@ -59,7 +69,7 @@ def _read_query(query: bytes, path_model: str) -> Asked:
         raise InvalidRequestError(
             f"query must be at most {MAX_FIELDS} options of UTF-8 text, got another; correct the address"
         ) from exc
-    return read_fields([("model", path_model), *pairs] if path_model else pairs)
+    return [("model", path_model), *pairs] if path_model else pairs
 
 
 def read_fields(pairs: Iterable[tuple[str, str]]) -> Asked:
@@ -71,7 +81,7 @@ def read_fields(pairs: Iterable[tuple[str, str]]) -> Asked:
     values: dict[str, Any] = {}
     for name, text in pairs:
         if name not in READERS:
-            raise unknown_option(name)
+            raise unknown_option(name, known=READERS)
         if name in values:
             raise InvalidRequestError(f"{name} must be given once, got it twice; leave one out")
         if len(text) > MAX_TEXT_CHARS:
@@ -89,6 +99,8 @@ def asked_of(values: Mapping[str, Any]) -> Asked:
         threshold=values.get("threshold"),
         with_probabilities=values.get("probabilities", False),
         with_mask=values.get("mask", False),
+        with_uncertainty=values.get("uncertainty", False),
+        views=values.get("views"),
     )
     return Asked(
         model=values.get("model", ""),
@@ -120,17 +132,19 @@ def _given(asked: Asked) -> dict[str, Any]:
         "threshold": asked.options.threshold,
         "probabilities": asked.options.with_probabilities or None,
         "mask": asked.options.with_mask or None,
+        "uncertainty": asked.options.with_uncertainty or None,
+        "views": asked.options.views,
         "view": asked.view or None,
         "image_id": asked.image_id or None,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
-def unknown_option(name: str) -> InvalidRequestError:
+def unknown_option(name: str, *, known: Collection[str]) -> InvalidRequestError:
     """The error of an option that nobody knows, with the one that may be meant."""
-    near = difflib.get_close_matches(name[:80], READERS, n=1)
+    near = difflib.get_close_matches(name[:80], known, n=1)
     advice = f"did you mean {near[0]}?" if near else "leave it out"
-    return InvalidRequestError(f"option must be one of {', '.join(READERS)}, got {name[:80]!r}; {advice}")
+    return InvalidRequestError(f"option must be one of {', '.join(known)}, got {name[:80]!r}; {advice}")
 
 
 def _read_text(name: str, text: str) -> str:
@@ -140,8 +154,16 @@ def _read_text(name: str, text: str) -> str:
 
 
 def _read_top_k(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= MAX_TOP_K):
-        raise InvalidRequestError(f"{name} must be a whole number from 1 to {MAX_TOP_K}, got {text[:80]!r}; correct it")
+    return _read_count(name, text, most=MAX_TOP_K)
+
+
+def _read_views(name: str, text: str) -> int:
+    return _read_count(name, text, most=MAX_VIEWS)
+
+
+def _read_count(name: str, text: str, *, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= most):
+        raise InvalidRequestError(f"{name} must be a whole number from 1 to {most}, got {text[:80]!r}; correct it")
     return int(text)
 
 
@@ -174,6 +196,8 @@ READERS: dict[str, Callable[[str, str], Any]] = {
     "threshold": _read_threshold,
     "probabilities": _read_switch,
     "mask": _read_switch,
+    "uncertainty": _read_switch,
+    "views": _read_views,
     "view": _read_view,
     "image_id": _read_text,
 }

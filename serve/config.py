@@ -98,6 +98,8 @@ class RequestLimits(Frozen):
     """Time for an answer; a request may ask for less with ``X-Request-Timeout-Seconds``."""
     max_connections: PositiveInt = 1024
     """Most connections of HTTP, and calls of gRPC, at once in one process."""
+    max_explaining: Annotated[int, Field(ge=0)] = 4
+    """Explanations that wait or are under way at once in one process; 0 gives none."""
     max_held_bytes: PositiveInt = 1024 * 1024 * 1024
     """Bodies of all requests of a process together, counted as they come; what is over it is told to come again."""
 

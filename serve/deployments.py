@@ -121,9 +121,9 @@ class ModelReplica:
             self._inference = Inference(package, config, num_cpus=num_cpus)
         self._inferrer = LocalInferrer(self._inference, wait_s=config.batch_wait_ms / 1000)
 
-    async def infer(self, item: PreparedItem, deadline_s: float | None) -> Inferred:
+    async def infer(self, item: PreparedItem, deadline_s: float | None, views: int | None) -> Inferred:
         """One image's raw output; it shares forwards with those of all edges."""
-        return await self._inferrer.infer(item, deadline=Deadline(at_s=deadline_s))
+        return await self._inferrer.infer(item, deadline=Deadline(at_s=deadline_s), views=views)
 
     async def facts(self) -> tuple[str, int]:
         """What runs the model, and images under way at most."""
@@ -165,8 +165,8 @@ async def remote_slot(
     async with asyncio.timeout(START_TIMEOUT_S):
         engine, capacity = await handle.facts.remote()
     with open_model(model.package, said={}, trusts_code=config.trust_package_code) as (opened, _):
+        verbs = build_verbs(opened, model, config)
         package = without_weights(opened)
-    verbs = build_verbs(package, model, config)
     most = capacity * (model.max_replicas or model.replicas)
     server = ModelServer(
         describe_model(package, name=model.name or package.spec.name, engine=engine),

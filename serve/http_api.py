@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from serve.backend import Backend
 from serve.config import ServeConfig
 from serve.errors import InvalidRequestError
+from serve.explain_route import ExplainRoute
 from serve.gate import Gate
 from serve.keys import KeyRing, open_keys
 from serve.model_routes import build_model_router
@@ -64,6 +65,10 @@ def build_http_app(backend: Backend, config: ServeConfig, *, keys: KeyRing | Non
     route = PredictRoute(backend, config)
     app.router.routes.append(Route(PREDICT_PATH, route, methods=["POST"]))
     app.router.routes.append(Route("/v1/models/{model}/predict", route, methods=["POST"]))
+    if config.limits.max_explaining:
+        explains = ExplainRoute(backend, config, budget=route.budget)
+        app.router.routes.append(Route("/v1/explain", explains, methods=["POST"]))
+        app.router.routes.append(Route("/v1/models/{model}/explain", explains, methods=["POST"]))
     app.include_router(build_model_router(backend, config))
     app.router.routes.extend(build_oip_router(backend, config, budget=route.budget).routes)
     if config.stream.is_on:

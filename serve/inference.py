@@ -7,8 +7,9 @@ import queue
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inference_core.enhance.override import num_views, with_first_views
 from inference_core.models.package import ModelPackage
-from inference_core.pipeline import build_runner, check_runner
+from inference_core.pipeline import build_runner, check_runner, share_runner
 from inference_core.records import PreparedItem, RawItem
 from inference_core.runner import Runner
 from serve.config import ServedModelConfig
@@ -33,6 +34,33 @@ class BatchSettings:
     is_cuda: bool
 
 
+class ViewRunners:
+    """Runners of one loaded model: with all views of its package, or with the first of them. One thread at a time.
+
+    Args:
+        runner: with all.
+        package: of the model.
+    """
+
+    def __init__(self, runner: Runner, package: ModelPackage) -> None:
+        self._package = package
+        self._runners: dict[int | None, Runner] = {None: runner}
+
+    def infer(self, items: Sequence[PreparedItem], *, views: Sequence[int | None]) -> list[RawItem]:
+        """Run items, each with so many views; those with as many share forwards."""
+        found: dict[int, RawItem] = {}
+        for count in dict.fromkeys(views):
+            places = [place for place, other in enumerate(views) if other == count]
+            found |= zip(places, self._runner_of(count).infer([items[place] for place in places]), strict=True)
+        return [found[place] for place in range(len(items))]
+
+    def _runner_of(self, count: int | None) -> Runner:
+        if count not in self._runners:
+            package = with_first_views(self._package, count or num_views(self._package.spec))
+            self._runners[count] = share_runner(self._runners[None], package)
+        return self._runners[count]
+
+
 class Inference:
     """Runs prepared items, in several threads at once.
 
@@ -51,30 +79,34 @@ class Inference:
         first, self.settings = build_first(package, config, cores=cores)
         self.facts = first.engine_facts
         self.health = DeviceHealth()
-        self._blank = blank_item(package.spec.input)
-        self._free: queue.SimpleQueue[Runner] = queue.SimpleQueue()
+        self._blank = blank_item([block.spec.input for block in package.blocks])
+        self._free: queue.SimpleQueue[ViewRunners] = queue.SimpleQueue()
         for runner in copies_of(first, package, config, settings=self.settings):
-            self._free.put(runner)
+            self._free.put(ViewRunners(runner, package))
         self.health.note_good()
 
-    def infer(self, items: Sequence[PreparedItem]) -> list[RawItem]:
+    def infer(self, items: Sequence[PreparedItem], *, views: Sequence[int | None] = ()) -> list[RawItem]:
         """Run items that may share a forward.
+
+        Args:
+            items: prepared.
+            views: for each, how many of the package's views are run, None for all; nothing is all for each.
 
         Raises:
             UnavailableError: the device is broken.
         """
         if self.health.is_broken:
             raise broken_error()
-        runner = self._free.get()
+        runners = self._free.get()
         try:
-            raws = runner.infer(items)
+            raws = runners.infer(items, views=views or [None] * len(items))
         except BaseException as exc:
             self.health.note_error(exc)
             if self.health.is_broken:
                 raise broken_error() from exc
             raise
         finally:
-            self._free.put(runner)
+            self._free.put(runners)
         self.health.note_items(raws)
         if self.health.is_doubted:
             self.probe()
@@ -88,14 +120,14 @@ class Inference:
         """
         if self.health.is_broken:
             raise broken_error()
-        runner = self._free.get()
+        runners = self._free.get()
         try:
-            (raw,) = runner.infer([self._blank])
+            (raw,) = runners.infer([self._blank], views=[None])
             reason = raw.error
         except Exception as exc:  # noqa: BLE001 # whatever it is, the model does not work
             reason = str(exc) or type(exc).__name__
         finally:
-            self._free.put(runner)
+            self._free.put(runners)
         if reason:
             self.health.note_broken(reason)
             raise broken_error()

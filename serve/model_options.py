@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_core.enhance.override import fewest_views, num_views
 from inference_core.finisher import Finisher
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_finisher
@@ -61,6 +62,9 @@ def option_bounds(spec: ModelSpec) -> dict[str, Bounds]:
     if spec.task == "detection":
         least = min([output.threshold, *output.thresholds.values()])
         bounds["threshold"] = Bounds(default=output.threshold, least=least, most=1.0)
+    least, most = fewest_views(spec), num_views(spec)
+    if least < most:
+        bounds["views"] = Bounds(default=most, least=least, most=most)
     return bounds
 
 
@@ -74,6 +78,8 @@ def describe_options(spec: ModelSpec) -> dict[str, Any]:
         found["probabilities"] = {"default": False}
     if spec.task == "segmentation":
         found["mask"] = {"default": False}
+    if spec.uncertainty is not None:
+        found["uncertainty"] = {"default": False}
     return found
 
 
@@ -94,7 +100,7 @@ class ModelOptions:
 
     def check(self, options: Options) -> None:
         """Raise InvalidRequestError for an option that this model has not, or a value out of its bounds."""
-        for name in ("top_k", "threshold"):
+        for name in ("top_k", "threshold", "views"):
             value = getattr(options, name)
             if value is None:
                 continue
@@ -104,14 +110,25 @@ class ModelOptions:
             self._check_known("probabilities")
         if options.with_mask:
             self._check_known("mask")
+        if options.with_uncertainty:
+            self._check_known("uncertainty")
 
     def finish(self, item: RawItem, options: Options) -> Prediction:
         """The prediction with the options applied."""
-        prediction = self._finisher_of(options).finish(item)
+        finisher = self._finisher_of(options)
+        prediction = finisher.finish(item)
         if prediction.result is None:
             return prediction
         result = narrow(prediction.result, options)
-        return prediction if result is prediction.result else replace(prediction, result=result)
+        if result is prediction.result:
+            return prediction
+        narrowed = replace(prediction, result=result)
+        # Fewer boxes are another answer; fewer classes are the same one, shown in part.
+        return finisher.regrade(narrowed, item) if isinstance(result, Detection) else narrowed
+
+    def probabilities(self, result: Result, item: RawItem) -> Mapping[str, NDArray[Any]]:
+        """The scores behind a result, see ``probability_arrays``."""
+        return probability_arrays(result, self._finisher.joined(item) if isinstance(result, MultiLabel) else item)
 
     def _check_known(self, name: str) -> None:
         if name not in self._known:

@@ -194,10 +194,10 @@ class ModelServer:
         return self._key(request, sha256), sha256
 
     def _key(self, request: PredictRequest, sha256: str) -> Hashable:
-        """What decides an answer; the mask is in it in any case."""
+        """What decides an answer; the mask and the uncertainties are in it in any case."""
         options = request.options
         name, digest = self.facts.name, self.facts.digest
-        return sha256, name, digest, options.top_k, options.threshold, options.with_probabilities
+        return sha256, name, digest, options.top_k, options.threshold, options.views, options.with_probabilities
 
 
 def build_verbs(package: ModelPackage, model: ServedModelConfig, config: ServeConfig) -> Verbs:

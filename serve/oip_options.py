@@ -11,7 +11,7 @@ from serve.errors import InvalidRequestError
 from serve.oip_outputs import Output
 
 Parameter = bool | int | float | str
-OPTION_PARAMETERS = ("top_k", "threshold")
+OPTION_PARAMETERS = ("top_k", "threshold", "views")
 TIMEOUT = "timeout"
 """Microseconds, as Triton has it."""
 
@@ -30,18 +30,19 @@ def read_options(parameters: Mapping[str, Parameter], *, model: ServedModel, out
                 f"parameters must be among {allowed} for model {model.name}, got {name!r}; remove it"
             )
     return Options(
-        top_k=read_top_k(parameters.get("top_k")),
+        top_k=read_count("top_k", parameters.get("top_k")),
+        views=read_count("views", parameters.get("views")),
         threshold=read_threshold(parameters.get("threshold")),
         with_mask=any(output.name in ("mask", "mask_png") for output in outputs),
         with_probabilities=any(output.name == "score_map" for output in outputs),
     )
 
 
-def read_top_k(value: Parameter | None) -> int | None:
+def read_count(name: str, value: Parameter | None) -> int | None:
     """A whole number, if it was given."""
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
-    raise InvalidRequestError(f"parameter top_k must be a whole number, got {value!r}; correct it")
+    raise InvalidRequestError(f"parameter {name} must be a whole number, got {value!r}; correct it")
 
 
 def read_threshold(value: Parameter | None) -> float | None:

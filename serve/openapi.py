@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from serve.explain_openapi import ExplainAnswer, explain_operation
 from serve.json_text import to_json
 from serve.schemas import TINY_PNG, ImageInput, PredictAnswer, PredictAnswers, PredictBody, Problem
 
@@ -48,6 +49,9 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     paths = document["paths"]
     paths["/v1/predict"] = {"post": predict_operation(has_path_model=False)}
     paths["/v1/models/{model}/predict"] = {"post": predict_operation(has_path_model=True)}
+    if any(getattr(route, "path", "") == "/v1/explain" for route in app.router.routes):
+        paths["/v1/explain"] = {"post": explain_operation(has_path_model=False, problems=PROBLEMS)}
+        paths["/v1/models/{model}/explain"] = {"post": explain_operation(has_path_model=True, problems=PROBLEMS)}
     document["info"]["description"] = "Images in, predictions out: the same answers as a batch job's rows."
     document["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
@@ -102,6 +106,13 @@ OPTIONS: list[dict[str, Any]] = [
     {"name": "threshold", "in": "query", "schema": {"type": "number", "minimum": 0, "maximum": 1}},
     {"name": "probabilities", "in": "query", "schema": {"type": "boolean"}},
     {"name": "mask", "in": "query", "schema": {"type": "boolean"}},
+    {"name": "uncertainty", "in": "query", "schema": {"type": "boolean"}},
+    {
+        "name": "views",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "description": "How many of the model's views are run; 1 is the image as it is.",
+    },
     {"name": "view", "in": "query", "schema": {"type": "string", "enum": ["mask", "overlay", "scores", "image"]}},
     {"name": "image_id", "in": "query", "schema": {"type": "string", "pattern": "^[ -~]{1,64}$"}},
     {
@@ -158,7 +169,7 @@ def request_schemas() -> dict[str, Any]:
 
 def answer_schemas() -> dict[str, Any]:
     """Schemas of what is written."""
-    return schemas_of([PredictAnswer, PredictAnswers, Problem], mode="serialization")
+    return schemas_of([PredictAnswer, PredictAnswers, ExplainAnswer, Problem], mode="serialization")
 
 
 def schemas_of(models: list[type[BaseModel]], *, mode: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from inference_core.images import DecodePolicy, Limits
-from serve.answer_json import extras_of, head_of, one_answer, row_of_answer
+from serve.answer_json import extras_of, head_of, one_answer, row_of_answer, wants_extras
 from serve.answers import Answer, Options, ServedModel
 from serve.asked import Asked, merge_asked, read_query
 from serve.backend import Backend
@@ -127,10 +127,9 @@ class PredictRoute:
         return Reply(body=to_json({**told, "predictions": predictions, "total_ms": head.elapsed_ms}))
 
     async def _extras(self, answer: Answer, options: Options) -> dict[str, Any]:
-        mask, probabilities = options.with_mask, options.with_probabilities
-        if not (mask or probabilities):
+        if not wants_extras(options):
             return {}
-        return await self._in_thread(lambda: extras_of(answer, with_mask=mask, with_probabilities=probabilities))
+        return await self._in_thread(lambda: extras_of(answer, options=options))
 
     async def _rendered(self, offer: Offer, answer: Answer, facts: ServedModel, image: bytes) -> Reply:
         result = answer.prediction.result

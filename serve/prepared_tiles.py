@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from inference_core.input_spec import InputSpec
@@ -51,6 +54,13 @@ def tiles_item(tiles: Uint8Array, *, image_id: str, uri: str = "") -> PreparedIt
     return PreparedItem(source=source, prepared=Prepared(tiles=tiles, placement=placement))
 
 
-def blank_item(spec: InputSpec) -> PreparedItem:
-    """The smallest input that a model takes, black."""
-    return tiles_item(np.zeros((1, *blank_hw(spec), spec.num_channels), np.uint8), image_id="health")
+def blank_item(specs: Sequence[InputSpec]) -> PreparedItem:
+    """The smallest input that a model takes, black.
+
+    Args:
+        specs: one, or several for a model whose members take different ones.
+    """
+    first, *others = (
+        tiles_item(np.zeros((1, *blank_hw(spec), spec.num_channels), np.uint8), image_id="health") for spec in specs
+    )
+    return replace(first, others=tuple(other.prepared for other in others if other.prepared))

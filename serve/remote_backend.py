@@ -30,7 +30,7 @@ class RemoteInferrer:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
-    async def infer(self, item: PreparedItem, *, deadline: Deadline) -> Inferred:
+    async def infer(self, item: PreparedItem, *, deadline: Deadline, views: int | None = None) -> Inferred:
         """See Inferrer.
 
         Raises:
@@ -38,7 +38,7 @@ class RemoteInferrer:
         """
         for _ in range(MAX_TRIES):
             try:
-                return await self._ask(item, deadline.at_s)
+                return await self._ask(item, deadline.at_s, views)
             except (RayActorError, DeploymentUnavailableError) as exc:
                 logger.warning("a replica was lost: %s", type(exc).__name__)
         raise gone_error()
@@ -49,8 +49,8 @@ class RemoteInferrer:
     def close(self) -> None:
         """See Inferrer."""
 
-    async def _ask(self, item: PreparedItem, deadline_s: float | None) -> Inferred:
-        response = self._handle.infer.remote(item, deadline_s)
+    async def _ask(self, item: PreparedItem, deadline_s: float | None, views: int | None) -> Inferred:
+        response = self._handle.infer.remote(item, deadline_s, views)
         try:
             found: Inferred = await response
         except asyncio.CancelledError:

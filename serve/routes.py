@@ -22,6 +22,8 @@ from serve.inference import Inference
 from serve.verbs import Verbs
 
 Found = TypeVar("Found")
+Wanted = tuple[PreparedItem, int | None]
+"""An item, and how many of the package's views it is run with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,7 +103,9 @@ class WholeRoute:
                 prepared.append((entry, entry.payload))
             except ServeError as exc:
                 outcomes[id(entry)] = exc
-        for (entry, job), raw in zip(prepared, self._inference.infer(items) if items else [], strict=True):
+        views = [job.request.options.views for _, job in prepared]
+        raws = self._inference.infer(items, views=views) if items else []
+        for (entry, job), raw in zip(prepared, raws, strict=True):
             finish = partial(self._verbs.finish, raw, job.request, queue_ms=entry.queue_ms, batch_size=len(items))
             try:
                 outcomes[id(entry)] = guarded(finish)
@@ -113,8 +117,14 @@ class WholeRoute:
 class Inferrer(Protocol):
     """Infers prepared items, here or in another process."""
 
-    async def infer(self, item: PreparedItem, *, deadline: Deadline) -> Inferred:
-        """The raw output of one item, which shares forwards with others."""
+    async def infer(self, item: PreparedItem, *, deadline: Deadline, views: int | None = None) -> Inferred:
+        """The raw output of one item, which shares forwards with others.
+
+        Args:
+            item: prepared.
+            deadline: whoever has it then drops it.
+            views: how many of the package's are run; None for all.
+        """
 
     async def probe(self) -> None:
         """Run a blank image before all that waits."""
@@ -134,13 +144,13 @@ class LocalInferrer:
     def __init__(self, inference: Inference, *, wait_s: float) -> None:
         self._inference = inference
         settings = inference.settings
-        self._workers: BatchWorkers[PreparedItem | None, Inferred | None] = BatchWorkers(
+        self._workers: BatchWorkers[Wanted | None, Inferred | None] = BatchWorkers(
             self._run, num_threads=settings.concurrent_batches, batch_size=settings.batch_size, wait_s=wait_s
         )
 
-    async def infer(self, item: PreparedItem, *, deadline: Deadline) -> Inferred:
+    async def infer(self, item: PreparedItem, *, deadline: Deadline, views: int | None = None) -> Inferred:
         """See Inferrer."""
-        found = await self._workers.queue.put(item, deadline=deadline)
+        found = await self._workers.queue.put((item, views), deadline=deadline)
         assert found is not None, "only a probe gives nothing"
         return found
 
@@ -152,11 +162,12 @@ class LocalInferrer:
         """See Inferrer."""
         self._workers.close()
 
-    def _run(self, entries: Sequence[Entry[PreparedItem | None, Inferred | None]]) -> Sequence[Inferred | None]:
-        items = [entry.payload for entry in entries if entry.payload is not None]
-        if len(items) < len(entries):
+    def _run(self, entries: Sequence[Entry[Wanted | None, Inferred | None]]) -> Sequence[Inferred | None]:
+        wanted = [entry.payload for entry in entries if entry.payload is not None]
+        if len(wanted) < len(entries):
             self._inference.probe()
-        raws = iter(self._inference.infer(items) if items else [])
+        items, views = [item for item, _ in wanted], [count for _, count in wanted]
+        raws = iter(self._inference.infer(items, views=views) if items else [])
         return [
             None if entry.payload is None else Inferred(raw=next(raws), queue_ms=entry.queue_ms, batch_size=len(items))
             for entry in entries
@@ -197,7 +208,7 @@ class StagedRoute:
             raw = RawItem(source=item.source, status=item.status, error=item.error, stage_ms=item.stage_ms)
             found = Inferred(raw=raw, queue_ms=0.0, batch_size=0)
         else:
-            found = await self._inferrer.infer(item, deadline=deadline)
+            found = await self._inferrer.infer(item, deadline=deadline, views=request.options.views)
         return await self._in_pool(
             lambda: self._verbs.finish(found.raw, request, queue_ms=found.queue_ms, batch_size=found.batch_size),
             deadline,

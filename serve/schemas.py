@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from inference_core.status import Status
+from inference_core.verdict import Verdict
 
 # The smallest PNG: one white pixel. Examples are requests that work.
 TINY_PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
@@ -43,8 +44,10 @@ class PredictBody(Body):
     model: Annotated[str, Field(max_length=63)] = ""
     top_k: Annotated[int, Field(ge=1, le=100_000)] | None = None
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    views: Annotated[int, Field(ge=1, le=1000)] | None = None
     probabilities: bool = False
     mask: bool = False
+    uncertainty: bool = False
 
 
 class Answered(BaseModel):
@@ -87,6 +90,12 @@ class Row(Answered):
     frame_index: int | None
     time_s: float | None
     reused_from: str | None
+    verdict: Verdict | None = None
+    """Where the model's package declares ``quality``, as the next two."""
+    reasons: list[str] | None = None
+    """Of the rules that hold."""
+    priority: float | None = None
+    """How soon a person should look at it, 0 to 1."""
     fetch_ms: float
     prepare_ms: float
     infer_ms: float
@@ -111,6 +120,8 @@ class OneAnswer(Answered):
     was_cached: bool
     mask: Encoded | None = None
     """With ``mask``: class ids as a palette PNG."""
+    uncertainty: Encoded | None = None
+    """With ``uncertainty``: that of each pixel times 255, as a PNG of 8-bit gray."""
     probabilities: dict[str, list[float] | Encoded] | None = None
     """With ``probabilities``: scores by name; planes as PNG of 8-bit gray or as NPY."""
 

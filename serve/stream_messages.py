@@ -44,6 +44,8 @@ class StreamOptions(Body):
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
     probabilities: bool = False
     mask: bool = False
+    uncertainty: bool = False
+    views: Annotated[int, Field(ge=1, le=1000)] | None = None
 
     def as_options(self) -> Options:
         """The same as the backend takes them."""
@@ -52,6 +54,8 @@ class StreamOptions(Body):
             threshold=self.threshold,
             with_probabilities=self.probabilities,
             with_mask=self.mask,
+            with_uncertainty=self.uncertainty,
+            views=self.views,
         )
 
 

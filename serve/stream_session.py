@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from serve.answer_json import extras_of
+from serve.answer_json import extras_of, wants_extras
 from serve.answers import PredictRequest
 from serve.backend import Backend
 from serve.body_budget import BodyBudget
@@ -214,9 +214,9 @@ class Stream:
         answer = await self._backend.predict(request)
         elapsed_ms = (time.perf_counter() - started_s) * 1000
         told = result_message(answer, frame=frame.number, total_ms=elapsed_ms, num_dropped=0)
-        mask, probabilities = hello.options.mask, hello.options.probabilities
-        if mask or probabilities:
-            told |= await asyncio.to_thread(extras_of, answer, with_mask=mask, with_probabilities=probabilities)
+        options = hello.options.as_options()
+        if wants_extras(options):
+            told |= await asyncio.to_thread(extras_of, answer, options=options)
         return told
 
     async def _receive(self) -> str | bytes:

@@ -16,9 +16,20 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from inference_core import calibration_spec, detection_spec, enhance_spec, hook_spec, input_spec, output_spec, spec
-from inference_core.export.rows import COMMON_FIELDS, TIME_FIELDS
+from inference_core import (
+    calibration_spec,
+    detection_spec,
+    enhance_spec,
+    hook_spec,
+    input_spec,
+    output_spec,
+    quality_spec,
+    spec,
+)
+from inference_core.export.mask_runs import RUNS_FIELD
+from inference_core.export.rows import COMMON_FIELDS, MAP_FIELD, TIME_FIELDS
 from inference_core.input_spec import FIRST_OPTION
+from inference_core.quality.columns import VERDICT_FIELDS, statistic_fields
 from inference_core.spec import ModelSpec
 from inference_core.status import STATUSES
 from inference_core.tasks.build import TASKS
@@ -26,6 +37,7 @@ from inference_core.tasks.classification import SET_FIELD, ClassificationTask
 from inference_core.tasks.detection import MASK_FIELDS, fields_of
 from inference_core.tasks.embedding import EmbeddingTask
 from inference_core.tasks.enhanced import GAIN_FIELD, PIXEL_FIELDS, SPREAD_FIELDS
+from inference_core.tasks.mask_columns import COMPONENT_FIELDS, EFFECT_FIELD
 from inference_core.tasks.multilabel import MultiLabelTask
 from inference_core.tasks.segmentation import SegmentationTask
 from jobs import config
@@ -34,11 +46,32 @@ from jobs.metrics.names import METRICS
 from jobs.plan import Plan
 from serve import config as serve_config
 from serve.config import ServeConfig
+from tests.specs import model_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PACKAGE = ROOT / "examples" / "cells" / "package" / "model.yaml"
+FULL: dict[str, dict[str, Any]] = {
+    "classification": {},
+    "multilabel": {"task": "multilabel", "output": {"activation": "sigmoid"}},
+    "detection": {"task": "detection", "output": {"decoder": {"name": "yolov8"}}},
+    "segmentation": {"task": "segmentation"},
+}
+"""Facts of a package of each task that has statistics of its own."""
 COLUMN = re.compile(r"^\| `(\w+)` \| ([^|]+?) \|", re.MULTILINE)
+
+
+def statistics_of(facts: dict[str, Any], groups: Any) -> tuple[pa.Field, ...]:
+    """The columns of statistics."""
+    return statistic_fields(model_spec({**facts, "statistics": groups}))
+
+
+IMAGE_FIELDS = statistics_of({}, ["image"])
+
+
+def own_statistics(facts: dict[str, Any]) -> tuple[pa.Field, ...]:
+    """All of a task but those of the image."""
+    return tuple(field for field in statistics_of(facts, "full") if field not in IMAGE_FIELDS)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +108,12 @@ def test_every_settings_class_has_its_table() -> None:
     assert set(keyed_classes()) == nested - shown_as_short_forms
 
 
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_no_generated_table_is_empty(page: str) -> None:
+    places = re.findall(r"<!-- keys: (.*)-->\n(.*)", (DOCS / page).read_text(encoding="utf-8"))
+    assert [place for place, first_line in places if first_line != "| key | value | default | meaning |"] == []
+
+
 def keyed_classes() -> list[str]:
     """Classes with a generated table."""
     pages = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
@@ -83,8 +122,8 @@ def keyed_classes() -> list[str]:
 
 def nested_classes(top: type[BaseModel]) -> Iterable[type[BaseModel]]:
     """A settings class and those of its schema."""
-    of_model = (spec, input_spec, output_spec, detection_spec, calibration_spec, enhance_spec, hook_spec)
-    modules = {ModelSpec: of_model, JobConfig: (config, enhance_spec), ServeConfig: (serve_config,)}
+    of_model = (spec, input_spec, output_spec, detection_spec, calibration_spec, enhance_spec, hook_spec, quality_spec)
+    modules = {ModelSpec: of_model, JobConfig: (config, enhance_spec, quality_spec), ServeConfig: (serve_config,)}
     names = [top.__name__, *top.model_json_schema().get("$defs", {})]
     return [next(vars(module)[name] for module in modules[top] if name in vars(module)) for name in names]
 
@@ -113,10 +152,19 @@ def test_every_filter_is_explained(name: str) -> None:
         pytest.param("<!-- columns: detection with masks -->", MASK_FIELDS, id="detection with masks"),
         pytest.param("<!-- columns: segmentation -->", SegmentationTask.result_fields, id="segmentation"),
         pytest.param("<!-- columns: embedding -->", EmbeddingTask.result_fields, id="embedding"),
+        pytest.param("<!-- columns: effects -->", (EFFECT_FIELD,), id="effects"),
+        pytest.param("<!-- columns: components -->", COMPONENT_FIELDS, id="components"),
         pytest.param("<!-- columns: spread -->", SPREAD_FIELDS, id="spread"),
         pytest.param("<!-- columns: uncertainty -->", PIXEL_FIELDS, id="uncertainty"),
         pytest.param("<!-- columns: gains -->", (GAIN_FIELD,), id="gains"),
         pytest.param("<!-- columns: conformal -->", (SET_FIELD,), id="conformal"),
+        *(
+            pytest.param(f"<!-- columns: statistics of {task} -->", own_statistics(facts), id=f"statistics of {task}")
+            for task, facts in FULL.items()
+        ),
+        pytest.param("<!-- columns: statistics of the image -->", IMAGE_FIELDS, id="statistics of the image"),
+        pytest.param("<!-- columns: verdict -->", VERDICT_FIELDS, id="verdict"),
+        pytest.param("<!-- columns: kept planes -->", (RUNS_FIELD, MAP_FIELD), id="kept planes"),
         pytest.param("<!-- columns: times -->", TIME_FIELDS, id="times"),
     ],
 )
@@ -175,6 +223,12 @@ def test_schema_takes_the_package_of_the_example() -> None:
         pytest.param({"postprocess": [{"open_px": 3}]}, True, id="short step"),
         pytest.param({"postprocess": [{"name": "open_px", "value": 3}]}, True, id="long step"),
         pytest.param({"postprocess": [{"opn_px": 3}]}, False, id="unknown step"),
+        pytest.param({"postprocess": [{"fill_holes": 9}, {"clear_border": True}]}, True, id="switch or number"),
+        pytest.param({"postprocess": [{"open_px": 3, "close_px": 3}]}, False, id="two steps in one"),
+        pytest.param({"postprocess": [{"open_px": 3, "classes": ["cell"]}]}, True, id="step of a class"),
+        pytest.param({"postprocess": [{"classes": ["cell"]}]}, False, id="classes without a step"),
+        pytest.param({"components": {"max_count": 5}}, True, id="components"),
+        pytest.param({"components": {"max_rows": 5}}, False, id="components with a typo"),
         pytest.param({"filters": ["gray", {"gamma": 1.2}, {"clahe": {"clip_limit": 3.0}}]}, True, id="short filters"),
         pytest.param({"filters": ["grey"]}, False, id="unknown filter"),
         pytest.param({"filters": ["gray", {"import": "a.b:c", "options": {"d": 1}}]}, True, id="filter of the user's"),

@@ -54,8 +54,7 @@ def show_package(package: ModelPackage, runner: Runner) -> None:
         "format": spec.format,
         "weights": package.weights_uri or "those of its members",
         "classes": f"{len(spec.classes)}: {', '.join(spec.classes[:6])}{', ...' if len(spec.classes) > 6 else ''}",
-        "input": f"{spec.input.fit} {size_text(spec.input)} {spec.input.color}, {spec.input.resampler} "
-        f"{spec.input.interpolation}",
+        "input": "\n".join(input_text(block.spec.input) for block in package.blocks),
         "engine": str(runner.engine_facts),
         "engines": engines_text(spec.format, device=runner.engine_facts.device),
         "threads": runner.engine_facts.num_threads or "as many as the engine takes",
@@ -69,7 +68,8 @@ def show_package(package: ModelPackage, runner: Runner) -> None:
     if spec.ensemble is not None:
         weighed = zip(package.members, spec.ensemble.members, strict=True)
         members = [f"{found.uri} by {declared.weight:g}, {found.digest[:12]}" for found, declared in weighed]
-        facts["members"] = "\n".join([*members, f"merged by {merge_of(spec)}"])
+        where = " in the image, since their inputs differ" if package.has_unlike_inputs else ""
+        facts["members"] = "\n".join([*members, f"merged by {merge_of(spec)}{where}"])
     if paths := import_paths(spec):
         facts["functions"] = "\n".join(paths)
     if package.code:
@@ -82,6 +82,11 @@ def show_package(package: ModelPackage, runner: Runner) -> None:
     for key, value in facts.items():
         table.add_row(key, Text(str(value)))  # Text, since a path may hold what rich takes for markup
     print_table(table)
+
+
+def input_text(spec: InputSpec) -> str:
+    """How an image becomes the model's input."""
+    return f"{spec.fit} {size_text(spec)} {spec.color}, {spec.resampler} {spec.interpolation}"
 
 
 def size_text(spec: InputSpec) -> str:

@@ -7,6 +7,7 @@ samples are spread as those of dropout layers in training mode are.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -30,7 +31,7 @@ MAX_KEPT_MASKS = 512
 
 
 class DropoutSampler:
-    """Switches dropout layers for single forwards.
+    """Switches dropout layers for single forwards. Threads that share the module do not see each other's.
 
     Args:
         module: in evaluation mode, which it stays in; hooks are put on its dropout layers.
@@ -40,8 +41,7 @@ class DropoutSampler:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self._seed: Sequence[int] | None = None
-        self._num_calls: dict[int, int] = {}
+        self._forward = UnderWay()
         self._masks: dict[tuple[Any, ...], Tensor] = {}
         layers = find_dropout_layers(module)
         if not layers:
@@ -59,26 +59,36 @@ class DropoutSampler:
         Args:
             seed: non-negative integers that choose them; None leaves out none.
         """
-        self._seed, self._num_calls = seed, {}
+        self._forward.seed, self._forward.num_calls = seed, {}
         try:
             yield
         finally:
-            self._seed = None
+            self._forward.seed = None
 
     def _leave_out(self, index: int, layer: nn.Module, _: Any, output: Tensor) -> Tensor | None:
         """The hook of one layer; None keeps its output."""
-        if self._seed is None:
+        seed, num_calls = self._forward.seed, self._forward.num_calls
+        if seed is None:
             return None
-        call = self._num_calls.get(index, 0)  # a layer may be used several times in one forward
-        self._num_calls[index] = call + 1
+        call = num_calls.get(index, 0)  # a layer may be used several times in one forward
+        num_calls[index] = call + 1
         shape = mask_shape(layer, output)
-        key = (*self._seed, index, call, shape, output.device)
-        if key not in self._masks:
+        key = (*seed, index, call, shape, output.device)
+        kept = self._masks.get(key)
+        if kept is None:
             if len(self._masks) >= MAX_KEPT_MASKS:
                 self._masks.clear()
-            kept = np.random.default_rng([*self._seed, index, call]).random(shape) >= rate_of(layer)
-            self._masks[key] = torch.from_numpy(kept).to(output.device)
-        return thin_out(layer, output, kept=self._masks[key])
+            drawn = np.random.default_rng([*seed, index, call]).random(shape) >= rate_of(layer)
+            kept = self._masks[key] = torch.from_numpy(drawn).to(output.device)
+        return thin_out(layer, output, kept=kept)
+
+
+class UnderWay(threading.local):
+    """What the forward of each thread is sampled with."""
+
+    def __init__(self) -> None:
+        self.seed: Sequence[int] | None = None
+        self.num_calls: dict[int, int] = {}
 
 
 def find_dropout_layers(module: nn.Module) -> list[nn.Module]:

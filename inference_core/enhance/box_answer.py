@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from inference_core.agreement import decision_gap
 from inference_core.engines.protocol import Array
 from inference_core.enhance.forwards import Seen
-from inference_core.enhance.fuse_boxes import Boxes, fuse_boxes
+from inference_core.enhance.fuse_boxes import Boxes, fuse_boxes, join_boxes
 from inference_core.spec import ModelSpec
-from inference_core.tasks.candidates import NO_SCORE, Candidates
+from inference_core.tasks.candidates import NO_SCORE, Candidates, arrays_of, candidates_of
 from inference_core.tasks.detection import threshold_of
 from inference_core.tasks.merged_spec import merge_of, merged_spec
 from inference_core.tasks.nms import suppress
@@ -40,7 +40,8 @@ class BoxAnswer:
 
         Returns:
             ``boxes_xyxy`` (B, N, 4), ``scores`` (B, N) and ``class_ids`` (B, N), slots without a box with NO_SCORE; all
-            scores of a tile are NaN where a forward's were. With several steps ``gain_changed`` and ``gain_shift``.
+            scores of a tile are NaN where a forward's were. What is carried stands beside them, (B, N, ...). With
+            several steps ``gain_changed`` and ``gain_shift``.
         """
         seen: list[Seen] = []
         log = BoxGains()
@@ -54,24 +55,28 @@ class BoxAnswer:
         """The boxes of one tile in all forwards so far, as one answer."""
         forwards = [boxes_of_tile(one.answer, tile) for one in seen]
         if any(np.isnan(one.scores).any() for one in forwards):
-            return NOT_FINITE
+            return not_finite(like=forwards[0])
         if self._merge == "wbf":
             return fuse_boxes(forwards, weights=[one.weight for one in seen], iou_threshold=self._iou_threshold)
-        return Boxes(
-            **{name: np.concatenate([getattr(one, name) for one in forwards]) for name in Boxes.__dataclass_fields__}
-        )
+        return join_boxes(forwards)
 
     def _decided(self, fused: Boxes) -> Boxes:
         """The boxes that would be the answer."""
-        candidates = Candidates(**{name: array[None] for name, array in arrays_of(fused).items()})
+        candidates = Candidates(
+            boxes_xyxy=fused.boxes_xyxy[None], scores=fused.scores[None], class_ids=fused.class_ids[None]
+        )
         kept = suppress(candidates, nms=self._nms, threshold=self._threshold)
         return boxes_of_tile(kept, 0)
 
 
-NOT_FINITE = Boxes(
-    boxes_xyxy=np.zeros((1, 4), np.float32), scores=np.full(1, np.nan, np.float32), class_ids=np.zeros(1, np.int32)
-)
-"""In the place of the boxes of a tile whose outputs are not finite."""
+def not_finite(*, like: Boxes) -> Boxes:
+    """In the place of the boxes of a tile whose outputs are not finite."""
+    return Boxes(
+        boxes_xyxy=np.zeros((1, 4), np.float32),
+        scores=np.full(1, np.nan, np.float32),
+        class_ids=np.zeros(1, np.int32),
+        carried={name: np.zeros((1, *array.shape[1:]), array.dtype) for name, array in like.carried.items()},
+    )
 
 
 class BoxGains:
@@ -111,16 +116,12 @@ def best_score(boxes: Boxes) -> float:
     return float(boxes.scores.max(initial=0.0))
 
 
-def arrays_of(boxes: Boxes) -> dict[str, NDArray[Any]]:
-    """The arrays by name."""
-    return {"boxes_xyxy": boxes.boxes_xyxy, "scores": boxes.scores, "class_ids": boxes.class_ids}
-
-
 def on_cpu(candidates: Candidates) -> Candidates:
     """Candidates as NumPy arrays."""
-    arrays = (candidates.boxes_xyxy, candidates.scores, candidates.class_ids)
-    boxes, scores, class_ids = (array if isinstance(array, np.ndarray) else array.cpu().numpy() for array in arrays)
-    return Candidates(boxes_xyxy=boxes, scores=scores, class_ids=class_ids)
+    arrays = {**arrays_of(candidates), **candidates.carried}
+    return candidates_of(
+        {name: array if isinstance(array, np.ndarray) else array.cpu().numpy() for name, array in arrays.items()}
+    )
 
 
 def boxes_of_tile(candidates: Candidates, tile: int) -> Boxes:
@@ -130,6 +131,7 @@ def boxes_of_tile(candidates: Candidates, tile: int) -> Boxes:
         boxes_xyxy=candidates.boxes_xyxy[tile][is_used],
         scores=candidates.scores[tile][is_used],
         class_ids=candidates.class_ids[tile][is_used],
+        carried={name: array[tile][is_used] for name, array in candidates.carried.items()},
     )
 
 
@@ -137,10 +139,14 @@ def stack_boxes(tiles: Sequence[Boxes]) -> dict[str, Array]:
     """Boxes of tiles as one batch, filled up with empty slots."""
     most = max(len(boxes.scores) for boxes in tiles)
     fills = {"boxes_xyxy": 0.0, "scores": NO_SCORE, "class_ids": 0}
-    return {
-        name: np.stack([filled(arrays_of(boxes)[name], most, fill=fill) for boxes in tiles])
+    own = {
+        name: np.stack([filled(getattr(boxes, name), most, fill=fill) for boxes in tiles])
         for name, fill in fills.items()
     }
+    carried = {
+        name: np.stack([filled(boxes.carried[name], most, fill=0) for boxes in tiles]) for name in tiles[0].carried
+    }
+    return {**own, **carried}
 
 
 def filled(array: NDArray[Any], count: int, *, fill: float) -> NDArray[Any]:

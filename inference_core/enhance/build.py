@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from inference_core.engines.build import build_engine
 from inference_core.engines.overlap import TileLoader
 from inference_core.engines.protocol import Engine, EngineFacts, LoadingEngine, Precision
 from inference_core.engines.table import resolve_engine
-from inference_core.enhance.box_answer import BoxAnswer
 from inference_core.enhance.engine import Answer, EnhancedEngine, OverlappedEnhancedEngine
-from inference_core.enhance.feature_answer import FeatureAnswer
 from inference_core.enhance.forwards import Source, ViewsOfModel
+from inference_core.enhance.member_answer import MemberAnswer, MemberScores
+from inference_core.enhance.member_engines import MemberEngine, MemberEngines
+from inference_core.enhance.member_join import build_answer
 from inference_core.enhance.members import Member, Members
-from inference_core.enhance.score_answer import ScoreAnswer
+from inference_core.models.ensemble import input_blocks
 from inference_core.models.package import ModelPackage
-from inference_core.spec import ModelSpec
 
 COARSEST_FIRST: tuple[Precision, ...] = ("int8", "bf16", "fp16", "fp32")
 
@@ -60,30 +61,62 @@ def build_package_engine(
         )
         for one in package.members or (package,)
     ]
+    return engine_of(package, built)
+
+
+def share_engine(engine: Engine, package: ModelPackage) -> Engine:
+    """The engine of a package whose model another one holds: with other views, or without.
+
+    Args:
+        engine: of a package with the same weights.
+        package: says which forwards its answer is made of.
+    """
+    return engine_of(package, engine.engines if isinstance(engine, EnhancedEngine) else (engine,))
+
+
+def engine_of(package: ModelPackage, engines: Sequence[Engine]) -> Engine:
+    """What runs and merges all forwards of a package on the engines of its model, or of its members."""
+    spec = package.spec
     if not spec.is_enhanced:
-        return built[0]
-    source: Source
+        return engines[0]
+    if package.has_unlike_inputs:
+        return build_member_engines(package, engines)
     if spec.ensemble is None:
-        source, facts = ViewsOfModel(built[0], spec, code=package.code), built[0].facts
-    else:
-        source, facts = build_members(package, built), facts_of_members(built)
-    loaders = [one for one in built if isinstance(one, TileLoader)]
-    if len(loaders) == len(built):
-        return OverlappedEnhancedEngine(source, build_answer(spec), loaders=loaders, facts=facts)
-    return EnhancedEngine(source, build_answer(spec), facts=facts)
+        source: Source = ViewsOfModel(engines[0], spec, code=package.code)
+        return enhanced_engine(source, build_answer(spec), engines=engines, facts=engines[0].facts)
+    members = Members(build_members(package, engines), shares_device=has_one_place(engines))
+    return enhanced_engine(members, build_answer(spec), engines=engines, facts=facts_of_members(engines))
 
 
-def build_answer(spec: ModelSpec) -> Answer:
-    """What merges the forwards of a task."""
-    if spec.task == "detection":
-        return BoxAnswer(spec)
-    return FeatureAnswer() if spec.task == "embedding" else ScoreAnswer(spec)
+def enhanced_engine(source: Source, answer: Answer, *, engines: Sequence[Engine], facts: EngineFacts) -> Engine:
+    """The engine of several forwards; one that computes beside the CPU where all those below do."""
+    loaders = [one for one in engines if isinstance(one, TileLoader)]
+    if len(loaders) == len(engines):
+        return OverlappedEnhancedEngine(source, answer, engines=engines, loaders=loaders, facts=facts)
+    return EnhancedEngine(source, answer, engines=engines, facts=facts)
 
 
-def build_members(package: ModelPackage, engines: list[Engine]) -> Members:
+def build_member_engines(package: ModelPackage, engines: Sequence[Engine]) -> MemberEngines:
+    """The members of an ensemble on their engines, each with an answer of its own."""
+    members = [
+        MemberEngine(
+            engine=enhanced_engine(
+                Members([member], shares_device=True), MemberAnswer(), engines=[engine], facts=engine.facts
+            ),
+            reducer=MemberScores(member.spec.task),
+            block=block,
+        )
+        for engine, member, block in zip(
+            engines, build_members(package, engines), input_blocks(package.members), strict=True
+        )
+    ]
+    return MemberEngines(members, facts=facts_of_members(engines))
+
+
+def build_members(package: ModelPackage, engines: Sequence[Engine]) -> list[Member]:
     """The members of an ensemble on their engines."""
     assert package.spec.ensemble is not None, "only ensembles have members"
-    members = [
+    return [
         Member(
             source=ViewsOfModel(engine, member.spec, code=member.code),
             answer=build_answer(member.spec),
@@ -92,11 +125,14 @@ def build_members(package: ModelPackage, engines: list[Engine]) -> Members:
         )
         for engine, member, declared in zip(engines, package.members, package.spec.ensemble.members, strict=True)
     ]
-    places = {(isinstance(engine, LoadingEngine), engine.facts.device) for engine in engines}
-    return Members(members, shares_device=len(places) == 1)
 
 
-def facts_of_members(engines: list[Engine]) -> EngineFacts:
+def has_one_place(engines: Sequence[Engine]) -> bool:
+    """Whether all give arrays of one library on one device."""
+    return len({(isinstance(engine, LoadingEngine), engine.facts.device) for engine in engines}) == 1
+
+
+def facts_of_members(engines: Sequence[Engine]) -> EngineFacts:
     """What runs an ensemble: the first member's device, the coarsest precision, and notes of what runs each."""
     facts = [engine.facts for engine in engines]
     limits = [one.max_batch for one in facts if one.max_batch is not None]

@@ -27,11 +27,13 @@ class EnhancedEngine:
     Args:
         source: of the forwards.
         answer: merges them.
-        facts: of the engine below.
+        engines: that run them.
+        facts: of these together.
     """
 
-    def __init__(self, source: Source, answer: Answer, *, facts: EngineFacts) -> None:
+    def __init__(self, source: Source, answer: Answer, *, engines: Sequence[Engine], facts: EngineFacts) -> None:
         self.facts = facts
+        self.engines = tuple(engines)
         self._source = source
         self._answer = answer
 
@@ -55,12 +57,21 @@ class OverlappedEnhancedEngine(EnhancedEngine):
     Args:
         source: of the forwards.
         answer: merges them.
-        loaders: the engines that run them.
-        facts: of them together.
+        engines: see EnhancedEngine.
+        loaders: the same, as what begins copies.
+        facts: see EnhancedEngine.
     """
 
-    def __init__(self, source: Source, answer: Answer, *, loaders: Sequence[TileLoader], facts: EngineFacts) -> None:
-        super().__init__(source, answer, facts=facts)
+    def __init__(
+        self,
+        source: Source,
+        answer: Answer,
+        *,
+        engines: Sequence[Engine],
+        loaders: Sequence[TileLoader],
+        facts: EngineFacts,
+    ) -> None:
+        super().__init__(source, answer, engines=engines, facts=facts)
         self._loaders = loaders
 
     def submit(self, tiles: Sequence[Uint8Array]) -> dict[str, Array]:

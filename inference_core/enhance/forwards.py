@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from inference_core.engines.protocol import Array, Engine, LoadingEngine
 from inference_core.enhance.readers import HW, Reader
-from inference_core.enhance.views import apply_view, boxes_back, planes_back, turned_hw, view_hw
+from inference_core.enhance.stacking import most_views, runs_of_equal, stack, unstack
+from inference_core.enhance.views import apply_view, candidates_back, planes_back, turned_hw, view_hw
 from inference_core.enhance_spec import DropoutSpec
+from inference_core.errors import DeviceMemoryError
 from inference_core.hooks.package_code import PackageCode
 from inference_core.spec import ModelSpec
-from inference_core.tasks.candidates import Candidates
 from inference_core.view_spec import IDENTITY, parse_view
 
 Load = Callable[[Engine], Array]
@@ -64,15 +65,39 @@ class ViewsOfModel:
             assert isinstance(engine, LoadingEngine), "formats of layers run on torch alone"
             engine.enable_dropout()
         self._seeds = dropout_seeds(spec.dropout)
+        self._stays_apart = spec.dropout is not None
+        """Whether every view has a forward of its own."""
 
     def forwards(self, load: Load, *, tile_hw: HW) -> Iterator[Seen]:
-        """See Source."""
+        """See Source. Small views of equal shape share a forward, but those that are sampled."""
         pixels = load(self._engine)
-        for step, view in enumerate(self._views):
-            seen = apply_view(view, pixels, multiple_px=self._multiple_px)
-            for seed in self._seeds:
-                outputs = run_pixels(self._engine, seen, dropout_seed=seed)
-                yield Seen(step=step, weight=1.0, answer=self._read(outputs, step, tile_hw=tile_hw))
+        seen_hw = [view_hw(view, tile_hw, multiple_px=self._multiple_px) for view in self._views]
+        most = 1 if self._stays_apart else most_views(self._engine.facts, tuple(pixels.shape))
+        for steps in runs_of_equal(seen_hw, most=most):
+            seen = [apply_view(self._views[step], pixels, multiple_px=self._multiple_px) for step in steps]
+            for step, outputs in zip(steps, self._run(seen), strict=True):
+                for sample in outputs:
+                    yield Seen(step=step, weight=1.0, answer=self._read(sample, step, tile_hw=tile_hw))
+
+    def _run(self, seen: Sequence[Array]) -> Iterator[Iterator[dict[str, Array]]]:
+        """The outputs of each view, of all its samples."""
+        if len(seen) > 1:
+            stacked = self._run_stacked(seen)
+            if stacked is not None:
+                yield from (iter([outputs]) for outputs in stacked)
+                return
+        for pixels in seen:
+            yield (run_pixels(self._engine, pixels, dropout_seed=seed) for seed in self._seeds)
+
+    def _run_stacked(self, seen: Sequence[Array]) -> list[dict[str, Array]] | None:
+        """The outputs of several views of one forward; None, from then on, where that does not fit the device."""
+        try:
+            outputs = run_pixels(self._engine, stack(seen), dropout_seed=None)
+        except DeviceMemoryError:
+            self._stays_apart = True
+            return None
+        count = len(seen[0])
+        return [unstack(outputs, count=count, index=index) for index in range(len(seen))]
 
     def _read(self, outputs: dict[str, Array], step: int, *, tile_hw: HW) -> Any:
         """What the outputs of a view say, laid over the tiles."""
@@ -82,8 +107,7 @@ class ViewsOfModel:
         if spec.task == "detection":
             input_hw = view_hw(view, tile_hw, multiple_px=self._multiple_px)
             found = self._reader.read_boxes(outputs, input_hw=input_hw)
-            boxes = boxes_back(view, found.boxes_xyxy, tile_hw=tile_hw, multiple_px=self._multiple_px)
-            return Candidates(boxes_xyxy=boxes, scores=found.scores, class_ids=found.class_ids)
+            return candidates_back(view, found, tile_hw=tile_hw, multiple_px=self._multiple_px)
         scores = self._reader.read_scores(outputs, size_hw=turned_hw(view, tile_hw))
         return planes_back(view, scores, tile_hw=tile_hw) if spec.task == "segmentation" else scores
 

@@ -6,8 +6,9 @@ Image and Vision Computing 107, 2021, section 3; its scores are rescaled as in e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ class Boxes:
     """(N,) float32."""
     class_ids: Int32Array
     """(N,) int32."""
+    carried: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """(N, ...) by name, what else belongs to each box."""
 
 
 def fuse_boxes(forwards: Sequence[Boxes], *, weights: Sequence[float], iou_threshold: float) -> Boxes:
@@ -33,7 +36,8 @@ def fuse_boxes(forwards: Sequence[Boxes], *, weights: Sequence[float], iou_thres
     Boxes of all forwards, those of the highest weighted score first, join the object of their class whose box so far
     they overlap most, if by more than the threshold; else they begin one. An object's box is the mean of its boxes by
     weighted score. Its score is the mean weighted score of its boxes times the number of its boxes, at most that of the
-    forwards, over the sum of all weights: what few forwards see has a low one.
+    forwards, over the sum of all weights: what few forwards see has a low one. What is carried, such as masks, is that
+    of its best box.
 
     Args:
         forwards: what each saw; boxes without area are left out. Not modified.
@@ -45,35 +49,49 @@ def fuse_boxes(forwards: Sequence[Boxes], *, weights: Sequence[float], iou_thres
 
     Cost: time by boxes times objects of a class.
     """
-    boxes, scores, class_ids = gather(forwards, weights=weights)
-    fused: list[tuple[NDArray[np.float64], float, int]] = []
+    joined = join_boxes(forwards)
+    boxes, scores, rows = gather(joined, forwards, weights=weights)
+    class_ids = joined.class_ids[rows]
+    fused: list[tuple[NDArray[np.float64], float, int, int]] = []
     for class_id in np.unique(class_ids).tolist():
-        of_class = class_ids == class_id
-        for members in cluster(boxes[of_class], scores[of_class], iou_threshold=iou_threshold):
-            own_boxes, own_scores = boxes[of_class][members], scores[of_class][members]
+        of_class = np.flatnonzero(class_ids == class_id)
+        for group in cluster(boxes[of_class], scores[of_class], iou_threshold=iou_threshold):
+            members = of_class[group]
+            own_boxes, own_scores = boxes[members], scores[members]
             share = min(len(forwards), len(members)) / sum(weights)
-            fused.append((mean_box(own_boxes, own_scores), float(own_scores.mean()) * share, class_id))
+            best = int(rows[members[0]])
+            fused.append((mean_box(own_boxes, own_scores), float(own_scores.mean()) * share, class_id, best))
     fused.sort(key=lambda one: (-one[1], one[2]))
+    best_rows = np.array([row for *_, row in fused], np.int64)
     return Boxes(
-        boxes_xyxy=np.array([box for box, _, _ in fused], np.float32).reshape(-1, 4),
-        scores=np.array([score for _, score, _ in fused], np.float32),
-        class_ids=np.array([class_id for _, _, class_id in fused], np.int32),
+        boxes_xyxy=np.array([box for box, *_ in fused], np.float32).reshape(-1, 4),
+        scores=np.array([score for _, score, *_ in fused], np.float32),
+        class_ids=joined.class_ids[best_rows],
+        carried={name: array[best_rows] for name, array in joined.carried.items()},
+    )
+
+
+def join_boxes(forwards: Sequence[Boxes]) -> Boxes:
+    """The boxes of all forwards behind each other."""
+    return Boxes(
+        boxes_xyxy=np.concatenate([one.boxes_xyxy for one in forwards]),
+        scores=np.concatenate([one.scores for one in forwards]),
+        class_ids=np.concatenate([one.class_ids for one in forwards]),
+        carried={name: np.concatenate([one.carried[name] for one in forwards]) for name in forwards[0].carried},
     )
 
 
 def gather(
-    forwards: Sequence[Boxes], *, weights: Sequence[float]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], Int32Array]:
-    """The boxes with area of all forwards, their weighted scores and class ids, the best first; equal ones in order."""
-    boxes = np.concatenate([one.boxes_xyxy for one in forwards]).astype(np.float64)
-    scores = np.concatenate(
-        [one.scores.astype(np.float64) * weight for one, weight in zip(forwards, weights, strict=True)]
-    )
-    class_ids = np.concatenate([one.class_ids for one in forwards])
+    joined: Boxes, forwards: Sequence[Boxes], *, weights: Sequence[float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """The boxes with area, their weighted scores and their rows, the best first; equal ones in order."""
+    boxes = joined.boxes_xyxy.astype(np.float64)
+    weight_of_box = np.repeat(np.asarray(weights, np.float64), [len(one.scores) for one in forwards])
+    scores = joined.scores.astype(np.float64) * weight_of_box
     has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
     kept = np.flatnonzero(has_area)
-    order = kept[np.argsort(-scores[kept], kind="stable")]
-    return boxes[order], scores[order], class_ids[order]
+    rows = kept[np.argsort(-scores[kept], kind="stable")]
+    return boxes[rows], scores[rows], rows
 
 
 def cluster(boxes: NDArray[np.float64], scores: NDArray[np.float64], *, iou_threshold: float) -> list[list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ from inference_core.enhance.forwards import Load, Seen, Source
 from inference_core.enhance.readers import HW
 from inference_core.spec import ModelSpec
 from inference_core.tasks.calibration import activate, build_calibration, foreground_scores
-from inference_core.tasks.candidates import Candidates
+from inference_core.tasks.candidates import Candidates, candidates_of
 from inference_core.tasks.detection import threshold_of
+from inference_core.tasks.embedding import EmbeddingTask
+from inference_core.tasks.enhanced import TOLD
 from inference_core.tasks.merged_spec import MERGED, merged_spec
 from inference_core.tasks.nms import suppress
 
@@ -31,12 +33,15 @@ class Member:
     weight: float
 
     def scores(self, load: Load, *, tile_hw: HW) -> Any:
-        """What it says of a batch as if it were alone: scores, or boxes that stay."""
+        """What it says of a batch as if it were alone: scores, vectors, or boxes that stay."""
         outputs = self.answer.merge(self.source.forwards(load, tile_hw=tile_hw))
         read_by = merged_spec(self.spec)
         if self.spec.task == "detection":
-            found = Candidates(**{name: outputs[name] for name in ("boxes_xyxy", "scores", "class_ids")})
-            return kept_or_nan(found, spec=read_by)
+            return kept_or_nan(
+                candidates_of({name: array for name, array in outputs.items() if name not in TOLD}), spec=read_by
+            )
+        if self.spec.task == "embedding":
+            return EmbeddingTask(read_by).reduce(outputs, tile_hw=tile_hw)["vector"]
         calibration = build_calibration(read_by)
         if self.spec.is_binary:
             return foreground_scores(outputs[MERGED], calibration=calibration, is_logit=False)
@@ -74,4 +79,4 @@ def kept_or_nan(found: Candidates, *, spec: ModelSpec) -> Candidates:
     kept = suppress(found, nms=spec.output.nms, threshold=threshold_of(spec))
     has_nan = np.isnan(found.scores).any(axis=1)
     scores = np.where(has_nan[:, None], np.float32(np.nan), kept.scores)
-    return Candidates(boxes_xyxy=kept.boxes_xyxy, scores=scores, class_ids=kept.class_ids)
+    return replace(kept, scores=scores, rows=None)

@@ -1,4 +1,4 @@
-"""A package with other views or dropout than it declares: another package, with a digest of its own."""
+"""A package with other views, statistics or rules than it declares: another package, with a digest of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from inference_core.enhance_spec import DropoutSpec, TtaSpec
 from inference_core.errors import ConfigError
 from inference_core.models.package import ModelPackage, model_digest
 from inference_core.models.write_package import write_package
+from inference_core.quality_spec import QualitySpec, StatisticsSpec
 from inference_core.spec import ModelSpec
 from inference_core.validation import build_settings, plain_facts
 from inference_core.view_spec import IDENTITY
@@ -33,15 +34,83 @@ def override_forwards(
         return package
     if package.members:
         raise ConfigError("must go with a single model, got an ensemble; declare views in its members", key="tta")
-    facts = plain_facts(package.spec)
+    return with_spec(package, override_spec(package.spec, tta=tta, dropout=dropout))
+
+
+def override_quality(
+    package: ModelPackage, *, statistics: StatisticsSpec | None = None, quality: QualitySpec | None = None
+) -> ModelPackage:
+    """Likewise with other statistics or other rules, of an ensemble, too.
+
+    Args:
+        package: as read.
+        statistics: in the place of what it declares; None keeps them.
+        quality: likewise.
+
+    Raises:
+        ConfigError: what is asked for does not fit it.
+    """
+    asked = {"statistics": statistics, "quality": quality}
+    said = {key: plain_facts(value) for key, value in asked.items() if value is not None}
+    if not said:
+        return package
+    origin = f"{package.spec.name} with other {' and '.join(said)}"
+    return with_spec(package, build_settings(ModelSpec, {**plain_facts(package.spec), **said}, origin=origin))
+
+
+def with_spec(package: ModelPackage, spec: ModelSpec) -> ModelPackage:
+    """The package with another spec, and the digest of that."""
+    digest = model_digest(
+        spec,
+        weights_sha256=package.weights.sha256,
+        code=package.code,
+        members=[member.digest for member in package.members],
+    )
+    return replace(package, spec=spec, digest=digest)
+
+
+def override_spec(spec: ModelSpec, *, tta: TtaSpec | None, dropout: DropoutSpec | None) -> ModelSpec:
+    """The spec of ``override_forwards``."""
+    facts = plain_facts(spec)
     if tta is not None:
         facts["tta"] = plain_facts(tta) if tta.views != (IDENTITY,) else None
     if dropout is not None:
         facts["dropout"] = plain_facts(dropout)
-    spec = build_settings(ModelSpec, facts, origin=f"{package.spec.name} with other views")
-    return replace(
-        package, spec=spec, digest=model_digest(spec, weights_sha256=package.weights.sha256, code=package.code)
-    )
+    return build_settings(ModelSpec, facts, origin=f"{spec.name} with other views")
+
+
+def num_views(spec: ModelSpec) -> int:
+    """How many views a package has, the image as it is included."""
+    return len(spec.tta.views) if spec.tta is not None else 1
+
+
+def fewest_views(spec: ModelSpec) -> int:
+    """With how many of its views a package still works: one, unless what it tells needs several forwards."""
+    if spec.tta is None:
+        return 1
+    try:
+        override_spec(spec, tta=first_views(spec.tta, 1), dropout=None)
+    except ConfigError:
+        return min(2, num_views(spec))
+    return 1
+
+
+def with_first_views(package: ModelPackage, count: int) -> ModelPackage:
+    """The package with the first of its views alone: itself with all of them.
+
+    Args:
+        package: a single model, as read.
+        count: from ``fewest_views`` to ``num_views``.
+    """
+    tta = package.spec.tta
+    if tta is None or count == len(tta.views):
+        return package
+    return override_forwards(package, tta=first_views(tta, count))
+
+
+def first_views(tta: TtaSpec, count: int) -> TtaSpec:
+    """The first of its views; what merges them stays."""
+    return tta.model_copy(update={"views": tta.views[:count]})
 
 
 @contextmanager
@@ -50,7 +119,12 @@ def written_elsewhere(package: ModelPackage) -> Iterator[ModelPackage]:
 
     Its weights stay where they are; its golden images are not taken along, since they were sealed for other answers.
     """
-    spec = package.spec.model_copy(update={"weights": package.weights_uri})
+    changes: dict[str, object] = {"weights": package.weights_uri}
+    if package.spec.ensemble is not None:
+        declared = zip(package.spec.ensemble.members, package.members, strict=True)
+        members = tuple(member.model_copy(update={"package": found.uri}) for member, found in declared)
+        changes["ensemble"] = package.spec.ensemble.model_copy(update={"members": members})
+    spec = package.spec.model_copy(update=changes)
     with TemporaryDirectory(prefix="millrace-model-") as folder:
         yield write_package(
             f"{folder}/model", spec, files=dict(package.code.files), trusts_code=package.code.is_trusted

@@ -13,12 +13,13 @@ from inference_core.hook_spec import HookSpec
 from inference_core.hooks.function import HookFunction
 from inference_core.hooks.package_code import PackageCode
 from inference_core.spec import ModelSpec
-from inference_core.tasks.candidates import NO_SCORE, Candidates, ranked
+from inference_core.tasks.candidates import NO_SCORE, Candidates, pad_axis_1, ranked
 from inference_core.tasks.class_ids import is_class_ids, read_class_ids
-from inference_core.tasks.decoders.decode import decode
-from inference_core.tasks.detection import is_finite, threshold_of
+from inference_core.tasks.decoders.decode import decode, decode_masks
+from inference_core.tasks.detection import count_boxes, is_finite, threshold_of
 from inference_core.tasks.hook_decoder import HookDecoder
 from inference_core.tasks.hooked import decoder_errors
+from inference_core.tasks.kept_masks import reduce_masks
 from inference_core.tasks.merged_spec import merge_of
 from inference_core.tasks.nms import suppress
 from inference_core.tasks.outputs import check_num_classes, name_output, pick_output, pick_scores, sigmoid, softmax
@@ -74,31 +75,44 @@ class Reader:
     @np.errstate(over="ignore", invalid="ignore")
     def read_boxes(self, outputs: Mapping[str, Array], *, input_hw: HW) -> Candidates:
         """The boxes of this forward alone, (B, n), in its own pixels: those that stay, or with merge ``nms``, where all
-        forwards' compete later, those that reach their threshold.
+        forwards' compete later, those that reach their threshold; with masks, which cost, those that stay in any case.
 
-        All scores of an image are NaN where its outputs are not finite.
+        Instance masks are carried as ``masks`` and ``mask_windows``, see ``reduce_masks``. All scores of an image are
+        NaN where its outputs are not finite.
         """
         output = self._spec.output
         assert output.decoder is not None, "the spec of a detection model names its decoder"
         with decoder_errors() if self._decoder else nullcontext():
+            decoded = self._decoder(outputs) if self._decoder else outputs
             candidates = decode(
-                self._decoder(outputs) if self._decoder else outputs,
+                decoded,
                 output.decoder,
                 name=output.name,
                 names=output.names,
                 num_classes=len(self._spec.classes),
                 input_hw=input_hw,
             )
-            threshold, nms = threshold_of(self._spec), output.nms
-            if merge_of(self._spec) == "nms":
-                kept = ranked(candidates, threshold=threshold, max_candidates=nms.max_candidates)
-            else:
-                kept = suppress(candidates, nms=nms, threshold=threshold)
+            maps = decode_masks(decoded, output.decoder, names=output.names, num_boxes=int(candidates.scores.shape[1]))
+            kept = self._kept(candidates, has_masks=maps is not None)
         xp = array_namespace(kept.scores)
-        scores = xp.where(is_finite(candidates, kept)[:, None], kept.scores, xp.full_like(kept.scores, np.nan))
+        finite, carried = is_finite(candidates, kept), {}
+        if maps is not None:
+            masks, has_finite_masks = reduce_masks(
+                maps, kept, count_boxes(kept), decoder=output.decoder, input_hw=input_hw, mask_px=output.mask_px
+            )
+            finite = finite & has_finite_masks
+            carried = {name: pad_axis_1(array, kept.scores.shape[1], fill=0) for name, array in masks.items()}
+        scores = xp.where(finite[:, None], kept.scores, xp.full_like(kept.scores, np.nan))
         is_box = (kept.scores > NO_SCORE)[..., None]
         boxes = xp.where(is_box, kept.boxes_xyxy, xp.zeros_like(kept.boxes_xyxy))
-        return Candidates(boxes_xyxy=boxes, scores=scores, class_ids=kept.class_ids)
+        return Candidates(boxes_xyxy=boxes, scores=scores, class_ids=kept.class_ids, carried=carried)
+
+    def _kept(self, candidates: Candidates, *, has_masks: bool) -> Candidates:
+        """The candidates of a forward that go on."""
+        threshold, nms = threshold_of(self._spec), self._spec.output.nms
+        if merge_of(self._spec) == "nms" and not has_masks:
+            return ranked(candidates, threshold=threshold, max_candidates=nms.max_candidates)
+        return suppress(candidates, nms=nms, threshold=threshold)
 
 
 def read_class_scores(outputs: Mapping[str, Array], *, spec: ModelSpec) -> Array:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from array_api_compat import array_namespace
 
 from inference_core.engines.protocol import Array
+from inference_core.tasks.candidates import Candidates
 from inference_core.tasks.segmentation import upsample
 from inference_core.view_spec import View
 
@@ -138,3 +141,24 @@ def boxes_back(view: View, boxes_xyxy: Array, *, tile_hw: HW, multiple_px: int) 
     if view.is_mirrored:
         x_min, x_max = width - x_max, width - x_min
     return xp.stack([x_min, y_min, x_max, y_max], axis=-1)
+
+
+def candidates_back(view: View, found: Candidates, *, tile_hw: HW, multiple_px: int) -> Candidates:
+    """Boxes of a view in pixels of the tile itself, their masks with them.
+
+    Args:
+        view: that they were found in.
+        found: ``masks`` (B, N, m, m) among what is carried lie over ``mask_windows`` (B, N, 4), in pixels of the view.
+        tile_hw: of the tile.
+        multiple_px: see ``view_hw``.
+
+    Returns:
+        The same boxes; a grid's cells are exchanged, no value changes.
+    """
+    carried = dict(found.carried)
+    if "masks" in carried:
+        windows = carried["mask_windows"]
+        carried["mask_windows"] = boxes_back(view, windows, tile_hw=tile_hw, multiple_px=multiple_px)
+        carried["masks"] = turn_back(carried["masks"], view, axes=(2, 3))
+    boxes = boxes_back(view, found.boxes_xyxy, tile_hw=tile_hw, multiple_px=multiple_px)
+    return replace(found, boxes_xyxy=boxes, carried=carried)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference_core.evaluation.metrics.confusion import Confusion
 from inference_core.evaluation.metrics.intervals import Interval
@@ -46,6 +47,10 @@ class Findings:
     reliability: Reliability | None = None
     notes: tuple[str, ...] = ()
     """What the figures do not hold, and why."""
+    image_errors: NDArray[np.float64] | None = None
+    """(N,) how wrong the answer to each image is, in [0, 1], in the order in which they were given."""
+    error_name: str = ""
+    """What an image's error is."""
 
     def __getitem__(self, name: str) -> float:
         """The value of a figure."""

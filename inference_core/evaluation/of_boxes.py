@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inference_core.evaluation.findings import Findings, figures_with, real
 from inference_core.evaluation.metrics.boxes import (
@@ -74,9 +75,21 @@ def evaluate_boxes(
                 "AP is of the boxes over the package's output.threshold; a low one such as 0.001 is usual where AP is "
                 "compared, precision and recall are of the boxes as they are",
             ),
+            image_errors=image_errors(matches, num_images=len(truth)),
+            error_name="1 - F1 of the image's boxes at an overlap of 0.5",
         ),
         matches,
     )
+
+
+def image_errors(matches: Sequence[ClassMatches], *, num_images: int) -> NDArray[np.float64]:
+    """(N,) one less F1 of each image's boxes at an overlap of 0.5; 0 where nothing is to be found and nothing was."""
+    right, whole = np.zeros(num_images), np.zeros(num_images)
+    for one in matches:
+        np.add.at(right, one.images, one.is_right[IOU_50])
+        np.add.at(whole, one.images, ~one.is_ignored[IOU_50])
+        whole += one.num_true
+    return 1 - np.where(whole > 0, 2 * right / np.maximum(whole, 1), 1.0)
 
 
 def counted_figures(matches: Sequence[ClassMatches], weights: Weights) -> dict[str, float]:

@@ -80,6 +80,8 @@ def evaluate_classes(answers: ClassAnswers, labels: Sequence[str], *, seed: int 
         confusion=confusion,
         reliability=bins,
         notes=tuple(notes),
+        image_errors=(found != truth).astype(np.float64),
+        error_name="wrong class",
     )
 
 

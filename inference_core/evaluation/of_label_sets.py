@@ -98,6 +98,8 @@ def evaluate_label_sets(answers: LabelSetAnswers, labels: Sequence[str], *, seed
         ),
         reliability=bins,
         notes=tuple(notes),
+        image_errors=1 - np.array([f1_of(*own) if own.any() else 1.0 for own in sums.T]),
+        error_name="1 - F1 of the image's labels",
     )
 
 

@@ -28,6 +28,7 @@ class MaskFold:
         self._num_classes = num_classes
         self._counts: list[PixelCounts] = []
         self._outlines: list[NDArray[np.float64]] = []
+        self.image_ids: list[str] = []
 
     def add(self, truth: NDArray[np.integer], found: NDArray[np.integer], *, image_id: str) -> None:
         """Count an image.
@@ -46,6 +47,7 @@ class MaskFold:
                 f"{list(found.shape)}; give masks of the images as they are",
                 key=KEY,
             )
+        self.image_ids.append(image_id)
         self._counts.append(count_pixels(truth, found, num_classes=self._num_classes))
         self._outlines.append(boundary_f(truth, found, num_classes=self._num_classes))
 
@@ -79,7 +81,22 @@ class MaskFold:
                 }
                 for k, label in enumerate(labels)
             ),
+            image_errors=image_errors(counts.dice),
+            error_name="1 - Dice of the image" + (", mean of its classes" if self._num_classes > 2 else ""),
         )
+
+
+def image_errors(dice: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) one less the Dice of each image.
+
+    Args:
+        dice: (N, K), nan where a class is neither labelled nor answered. Of two classes the foreground's counts, of
+            more the mean; an image without any is right.
+    """
+    own = dice[:, 1:] if dice.shape[1] == 2 else dice
+    known = ~np.isnan(own)
+    counts = known.sum(axis=1)
+    return 1 - np.where(counts > 0, np.where(known, own, 0.0).sum(axis=1) / np.maximum(counts, 1), 1.0)
 
 
 def mask_figures(counts: PixelCounts, outlines: NDArray[np.float64], weights: Weights) -> dict[str, float]:

@@ -6,12 +6,16 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inference_core import storage
 from inference_core.errors import JobError, MissingObjectError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COMMITS = "_commits"
 RECORD_NAME = re.compile(r"(\d+)(?:\.retry-(\d+))?\.json")
@@ -24,6 +28,14 @@ class CommittedRows:
     shard_id: int
     rows: pa.Table
     """In the order of ``row_id``."""
+
+    def __repr__(self) -> str:
+        return f"CommittedRows(shard_id={self.shard_id}, rows={self.rows.num_rows} x {self.rows.num_columns})"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a data frame."""
+        frame: pd.DataFrame = self.rows.to_pandas()
+        return frame
 
 
 def iterate_results(
@@ -41,14 +53,33 @@ def iterate_results(
     Raises:
         JobError: a record or its file is gone or damaged.
     """
+    for shard_id, uri in committed_files(output, skip=skip):
+        yield CommittedRows(shard_id=shard_id, rows=read_rows(uri, columns=columns))
+
+
+def committed_files(output: str, *, skip: Collection[int] = ()) -> Iterator[tuple[int, str]]:
+    """Each committed shard and the URI of the file of its rows, in the order of shards.
+
+    Raises:
+        JobError: a record is gone or damaged.
+    """
     uri = storage.normalise(output)
     newest = newest_generations(uri)
     wanted = {shard_id: record_uri(uri, shard_id, newest[shard_id]) for shard_id in sorted(newest.keys() - set(skip))}
     for (shard_id, record), outcome in zip(wanted.items(), storage.read_many(wanted.values()), strict=True):
         path = data_path(read_outcome(outcome, uri=record), uri=record, shard_id=shard_id)
-        with storage.open_for_read(storage.join(uri, *path.split("/"))) as file:
-            rows = pq.read_table(file, columns=None if columns is None else list(columns))
-        yield CommittedRows(shard_id=shard_id, rows=rows)
+        yield shard_id, storage.join(uri, *path.split("/"))
+
+
+def read_rows(uri: str, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a committed file.
+
+    Args:
+        uri: of the file.
+        columns: to read; None for all.
+    """
+    with storage.open_for_read(uri) as file:
+        return pq.read_table(file, columns=None if columns is None else list(columns))
 
 
 def list_records(output: str) -> Iterator[tuple[int, int]]:

@@ -33,26 +33,31 @@ def encode_mask(mask: Uint8Array, *, num_classes: int) -> bytes:
     return buffer.getvalue()
 
 
-def mask_name(image_id: str) -> str:
+def mask_name(image_id: str, *, folder: str = "masks", suffix: str = ".png") -> str:
     """Relative path of an image's mask, the same in every run and distinct for distinct ids.
 
-    It is the id with ``.png`` added, so that a.jpg and a.png do not collide. What no file system takes (empty names,
+    It is the id with the suffix added, so that a.jpg and a.png do not collide. What no file system takes (empty names,
     dots, NUL, names over its length) is written with ``%``, and ``%`` itself as ``%25``. So is the dot of a folder
     ``a.png``, which an image ``a`` beside it could not have as its mask.
+
+    Args:
+        image_id: of the image.
+        folder: below the output.
+        suffix: of the format, with its dot.
     """
     *folders, name = image_id.split("/")
-    parts = [*(safe_part(part, is_folder=True) for part in folders), safe_part(f"{name}.png", is_folder=False)]
-    return "/".join(["masks", *parts])
+    parts = [safe_part(part, suffix=suffix, is_folder=True) for part in folders]
+    return "/".join([folder, *parts, safe_part(f"{name}{suffix}", suffix=suffix, is_folder=False)])
 
 
-def safe_part(part: str, *, is_folder: bool) -> str:
+def safe_part(part: str, *, suffix: str, is_folder: bool) -> str:
     """One part of a path as it is where possible."""
     part = part.replace("%", "%25").replace("\0", "%00")
-    if is_folder and part.lower().endswith(".png"):
-        part = f"{part[:-4]}%2E{part[-3:]}"
+    if is_folder and suffix and part.lower().endswith(suffix):
+        part = f"{part[: -len(suffix)]}%2E{part[1 - len(suffix) :]}"
     if part in ("", ".", ".."):
         return "%" + part.replace(".", "2E")
     if len(part.encode()) <= MAX_PART_BYTES:
         return part
-    suffix = f"%~{sha256_hex(part.encode())[:16]}" + ("" if is_folder else ".png")
-    return part.encode()[: MAX_PART_BYTES - len(suffix)].decode(errors="ignore") + suffix
+    end = f"%~{sha256_hex(part.encode())[:16]}" + ("" if is_folder else suffix)
+    return part.encode()[: MAX_PART_BYTES - len(end)].decode(errors="ignore") + end

@@ -7,7 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from inference_core.records import Prediction
+from inference_core.export.mask_files import PlaneOutput
+from inference_core.export.mask_runs import RUNS_FIELD, runs_of_mask
+from inference_core.quality.columns import quality_fields, quality_row
+from inference_core.records import Prediction, Segmentation
 from inference_core.spec import ModelSpec
 from inference_core.tasks.build import build_task
 from inference_core.tasks.protocol import Task
@@ -44,6 +47,19 @@ TIME_FIELDS: tuple[pa.Field, ...] = (
     pa.field("finish_ms", pa.float32(), nullable=False),
 )
 """Time spent on the image; the only columns that differ between two runs of the same job."""
+
+
+MAP_FIELD = pa.field("map_path", pa.string())
+"""With ``results.maps``: the score map's file below the output."""
+
+DEFAULT_PLANES = PlaneOutput()
+
+
+def plane_fields(spec: ModelSpec, planes: PlaneOutput) -> tuple[pa.Field, ...]:
+    """Columns that stand behind those of the task where the job asks for them."""
+    if spec.task != "segmentation":
+        return ()
+    return (RUNS_FIELD,) * planes.has_runs + (MAP_FIELD,) * planes.has_maps
 
 
 def row_schema(task_name: str, result_fields: Sequence[pa.Field], *, model_digest: str) -> pa.Schema:
@@ -89,6 +105,7 @@ def row_of(prediction: Prediction, task: Task | None, *, row_id: int) -> dict[st
         "time_s": source.time_s,
         "reused_from": None,
         **(task.to_row(prediction.result) if task is not None and prediction.result is not None else {}),
+        **quality_row(prediction),
         "fetch_ms": times.fetch,
         "prepare_ms": times.prepare,
         "infer_ms": times.infer,
@@ -102,17 +119,22 @@ class RowBuilder:
     Args:
         spec: the model's.
         model_digest: written into the schema's metadata.
-        keeps_masks: whether rows hold instance masks where the model gives them; else null.
+        planes: what is kept of pixels. Rows hold instance masks unless its masks are ``none``, and the masks of a
+            segmentation where they are ``rle``.
     """
 
-    def __init__(self, spec: ModelSpec, *, model_digest: str, keeps_masks: bool = True) -> None:
-        self._keeps_masks = keeps_masks
+    def __init__(self, spec: ModelSpec, *, model_digest: str, planes: PlaneOutput = DEFAULT_PLANES) -> None:
+        self._keeps_masks = planes.masks != "none"
+        self._keeps_runs = planes.has_runs
         self._task = build_task(spec)
-        self.schema = row_schema(spec.task, self._task.result_fields, model_digest=model_digest)
+        fields = (*self._task.result_fields, *quality_fields(spec), *plane_fields(spec, planes))
+        self.schema = row_schema(spec.task, fields, model_digest=model_digest)
 
     def row(self, prediction: Prediction, *, row_id: int) -> dict[str, Any]:
         """One prediction by column name."""
         row = row_of(prediction, self._task, row_id=row_id)
+        if self._keeps_runs and isinstance(prediction.result, Segmentation):
+            row[RUNS_FIELD.name] = runs_of_mask(prediction.result.mask)
         for values in () if self._keeps_masks else row.get("objects", ()):
             values.update({"mask": None} if "mask" in values else {})
         return row

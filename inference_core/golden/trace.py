@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference_core.engines.protocol import Array, Engine, EngineFacts
+from inference_core.enhance.member_engines import MemberEngines
 from inference_core.errors import ModelError
 from inference_core.finisher import Finisher
 from inference_core.golden.arithmetic import arithmetic_of
@@ -76,9 +77,27 @@ class Tracer:
 
     def trace(self, item: PreparedItem) -> Trace:
         """The steps of one prepared image."""
-        engine = RecordingEngine(self._engine)
+        engine, recorders = recording(self._engine)
         (raw,) = Runner(engine, self._task, batch_size=1).infer([item])
-        return Trace(item=item, outputs=join_tiles(engine.recorded), prediction=self._finisher.finish(raw))
+        found = [join_tiles(recorder.recorded) for recorder in recorders]
+        return Trace(item=item, outputs=name_by_member(found), prediction=self._finisher.finish(raw))
+
+
+def recording(engine: Engine) -> tuple[Engine, list[RecordingEngine]]:
+    """An engine that runs as another does, and what keeps its outputs: those of each member that runs by itself."""
+    if not isinstance(engine, MemberEngines):
+        recorder = RecordingEngine(engine)
+        return recorder, [recorder]
+    recorders = [RecordingEngine(member.engine) for member in engine.members]
+    members = [replace(member, engine=one) for member, one in zip(engine.members, recorders, strict=True)]
+    return MemberEngines(members, facts=engine.facts), recorders
+
+
+def name_by_member(found: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Outputs of several members under names of their own; those of a lone model keep theirs."""
+    if len(found) == 1:
+        return found[0]
+    return {f"{index}.{name}": array for index, outputs in enumerate(found) for name, array in outputs.items()}
 
 
 def join_tiles(recorded: Sequence[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:

@@ -8,6 +8,7 @@ leaves compressed big-endian samples of signed, 32-bit and float types in the wr
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image, TiffImagePlugin
 from inference_core.errors import UnsupportedError
 from inference_core.images.array_pixels import array_to_rgb
 from inference_core.images.flatten import flatten_to_rgb
+from inference_core.images.geo_tags import read_geo_tags
 from inference_core.images.limits import Limits
 from inference_core.images.orientation import apply_orientation, undo_orientation
 from inference_core.images.pillow_decoder import load_page
@@ -56,7 +58,9 @@ def decode_tiff(data: bytes, *, policy: DecodePolicy, limits: Limits) -> Decoded
             f"tiff compression must be one that is read, got {name} ({page.compression}); convert it"
         )
     decode = _decode_with_tifffile if _needs_tifffile(page) else _decode_with_pillow
-    return decode(data, page, num_pages, policy, limits)
+    decoded = decode(data, page, num_pages, policy, limits)
+    is_turned = policy.apply_orientation and page.orientation != 1
+    return replace(decoded, geo_tags=read_geo_tags(data, policy.page)) if page.is_geo and not is_turned else decoded
 
 
 def _needs_tifffile(page: TiffPage) -> bool:

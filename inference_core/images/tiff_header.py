@@ -32,6 +32,7 @@ _TAGS = {
     325: "byte_counts",
     338: "extra_samples",
     339: "sample_format",
+    34735: "geo_keys",
 }
 _MAX_ENTRIES = 65_535
 _MAX_VALUES = 1_000_000  # in one tag: tiles of 16 x 16 in an image of 256 million pixels
@@ -65,6 +66,8 @@ class TiffPage:
     is_big_endian: bool
     segments: tuple[tuple[int, int], ...]
     """Offset and byte count of each strip or tile."""
+    is_geo: bool
+    """Whether it says where on Earth it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,4 +188,5 @@ def _build_page(tags: Tags, *, is_big_endian: bool) -> TiffPage:
         is_tiled=is_tiled,
         is_big_endian=is_big_endian,
         segments=tuple(zip(tags.get("offsets", ()), tags.get("byte_counts", ()), strict=False)),
+        is_geo="geo_keys" in tags,
     )

@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from inference_core import storage
+from inference_core.detection_spec import gives_masks, has_logit_masks
 from inference_core.enhance_spec import EnsembleSpec
 from inference_core.errors import ConfigError
+from inference_core.hook_spec import HookSpec
+from inference_core.hooks.named import package_files
+from inference_core.hooks.package_code import PackageCode, collect_code
 from inference_core.provenance import changed_keys
 from inference_core.spec import ModelSpec
 from inference_core.validation import build_settings, plain_facts
@@ -31,6 +35,10 @@ class Member(Protocol):
     def uri(self) -> str:
         """Its folder."""
 
+    @property
+    def code(self) -> PackageCode:
+        """Python files that lie in it."""
+
 
 def read_members(
     data: Mapping[str, Any], *, folder: str, origin: str, load: Callable[[str], M]
@@ -51,6 +59,7 @@ def read_members(
     first = members[0].spec
     for index, member in enumerate(members):
         check_member(member, first=first, task=data.get("task"), key=f"ensemble.members.{index}")
+    check_views_of_image(members)
     facts = plain_facts(first)
     return {**{key: facts[key] for key in INHERITED if key in facts}, **data}, members
 
@@ -65,15 +74,40 @@ def member_uri(folder: str, path: str) -> str:
     return storage.join(folder, path.rstrip("/"))
 
 
+def input_blocks(members: Sequence[Member]) -> tuple[int, ...]:
+    """Which of the distinct inputs of an image each member takes, by the first member that takes it.
+
+    Members whose inputs differ in what engines do alone (normalisation, order of channels) share one.
+    """
+    firsts: list[Member] = []
+    blocks = []
+    for member in members:
+        block = next((index for index, first in enumerate(firsts) if prepares_alike(member, first)), len(firsts))
+        firsts += [member] * (block == len(firsts))
+        blocks.append(block)
+    return tuple(blocks)
+
+
+def prepares_alike(member: Member, other: Member) -> bool:
+    """Whether two packages make the same tiles of every image: by the same options, and the same code of filters."""
+    return member.spec.input.prepares_like(other.spec.input) and filter_code(member) == filter_code(other)
+
+
+def filter_code(member: Member) -> Mapping[str, bytes]:
+    """The files of a package that its filters need."""
+    filters = [step.import_path for step in member.spec.input.filters if isinstance(step, HookSpec)]
+    return collect_code(package_files(filters), read=member.code.get)
+
+
 def check_member(member: Member, *, first: ModelSpec, task: Any, key: str) -> None:
     """Raise ConfigError unless a member can be merged with the first."""
     spec = member.spec
     if spec.ensemble is not None:
         raise ConfigError(f"must be a single model, got the ensemble {member.uri}; name its members", key=key)
-    if spec.task != task or spec.task == "embedding":
+    if spec.task != task:
         raise ConfigError(
-            f"must be of the ensemble's task and not embedding, got {spec.task} in {member.uri} for {task}; answers of "
-            "different kinds, and features of different models, cannot be merged",
+            f"must be of the ensemble's task, got {spec.task} in {member.uri} for {task}; answers of different kinds "
+            "cannot be merged",
             key=key,
         )
     if spec.classes != first.classes:
@@ -83,13 +117,50 @@ def check_member(member: Member, *, first: ModelSpec, task: Any, key: str) -> No
             "merged",
             key=key,
         )
-    if spec.input != first.input:
-        changes = changed_keys(plain_facts(first.input), plain_facts(spec.input), prefix="input.")
+    if spec.input.decode != first.input.decode:
+        changes = changed_keys(first.input.decode.model_dump(), spec.input.decode.model_dump(), prefix="input.decode.")
         shown = ", ".join(f"{name} {new} for {old}" for name, old, new in changes[:3])
         raise ConfigError(
-            f"must have the input of the first member, since an image is prepared once, got {shown} in {member.uri}; "
-            "prepare the models alike",
+            f"must have the input.decode of the first member, since an image is decoded once, got {shown} in "
+            f"{member.uri}; decode alike",
             key=key,
+        )
+    if mask_kind(spec) != mask_kind(first):
+        raise ConfigError(
+            f"must give instance masks as the first member does ({mask_kind(first)}), got {mask_kind(spec)} in "
+            f"{member.uri}; set output.decoder and output.mask_px alike",
+            key=key,
+        )
+
+
+def mask_kind(spec: ModelSpec) -> str:
+    """What instance masks of a model are: only those of one kind stand beside each other in one answer."""
+    decoder = spec.output.decoder
+    if decoder is None or not gives_masks(decoder):
+        return "none"
+    return f"{'logits' if has_logit_masks(decoder) else 'scores'}, mask_px {spec.output.mask_px}"
+
+
+def check_views_of_image(members: Sequence[Member]) -> None:
+    """Raise ConfigError where masks are to be merged in the image, and a member does not see all of it."""
+    if max(input_blocks(members)) == 0 or members[0].spec.task != "segmentation":
+        return
+    for index, member in enumerate(members):
+        if not member.spec.input.sees_whole_image:
+            raise ConfigError(
+                f"must see the whole image where members are prepared differently, got input.fit "
+                f"{member.spec.input.fit} with a crop in {member.uri}; use letterbox, stretch, tile or native",
+                key=f"ensemble.members.{index}",
+            )
+
+
+def check_input(spec: ModelSpec, members: Sequence[Member]) -> None:
+    """Raise ConfigError where an ensemble says that images are prepared otherwise than its first member says."""
+    if not spec.input.prepares_like(members[0].spec.input):
+        raise ConfigError(
+            "must be absent or that of the first member in an ensemble, got another; each member says how its images "
+            "are prepared, remove it",
+            key="input",
         )
 
 

@@ -14,7 +14,7 @@ from inference_core import storage
 from inference_core.errors import ConfigError, MissingObjectError, ModelError, StorageError
 from inference_core.hooks.named import code_digests, import_paths, package_files
 from inference_core.hooks.package_code import NO_CODE, PackageCode, collect_code
-from inference_core.models.ensemble import read_members
+from inference_core.models.ensemble import check_input, input_blocks, read_members
 from inference_core.models.weights import Weights, read_weights
 from inference_core.provenance import digest_of
 from inference_core.spec import ModelSpec
@@ -42,6 +42,20 @@ class ModelPackage:
     """Python files of the package that the spec names and what they import, by path below the folder."""
     members: tuple[ModelPackage, ...] = ()
     """Of an ensemble, the packages whose answers are merged; such a package has no weights of its own."""
+
+    @property
+    def blocks(self) -> tuple[ModelPackage, ...]:
+        """The packages that say how an image is prepared, once for each distinct input: the package itself, and of an
+        ensemble the members that are prepared otherwise than those before them.
+        """
+        numbers = input_blocks(self.members)
+        firsts = [self.members[numbers.index(block)] for block in range(1, max(numbers, default=0) + 1)]
+        return (self, *firsts)
+
+    @property
+    def has_unlike_inputs(self) -> bool:
+        """Whether its members are prepared differently, so that their answers meet in the image's own pixels."""
+        return len(self.blocks) > 1
 
 
 def load_package(uri: str, *, trusts_code: bool = False) -> ModelPackage:
@@ -94,6 +108,7 @@ def load_ensemble(data: dict[str, Any], *, folder: str, origin: str, trusts_code
         data, folder=folder, origin=origin, load=partial(load_package, trusts_code=trusts_code)
     )
     spec = build_settings(ModelSpec, data, origin=origin)
+    check_input(spec, members)
     code = read_code(folder, spec, trusts_code=trusts_code, inherited=members[0].code)
     weights = Weights(name="", files={})
     digests = tuple(member.digest for member in members)

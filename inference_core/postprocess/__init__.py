@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from inference_core.postprocess.components import remove_small_components
-from inference_core.postprocess.morphology import close_classes, fill_class_holes, open_classes
+from inference_core.postprocess.components import remove_components
+from inference_core.postprocess.holes import fill_class_holes
+from inference_core.postprocess.measure import measure_components
+from inference_core.postprocess.morphology import close_classes, open_classes
 from inference_core.postprocess.steps import MaskStep, apply_steps
 from inference_core.postprocess.threshold import apply_threshold, otsu_level
 
@@ -13,7 +15,8 @@ __all__ = [
     "apply_threshold",
     "close_classes",
     "fill_class_holes",
+    "measure_components",
     "open_classes",
     "otsu_level",
-    "remove_small_components",
+    "remove_components",
 ]

@@ -128,22 +128,28 @@ def ks_p_value(distance: float, num_reference: int, num_found: int) -> float:
 
 
 def chi_squared_p_value(reference: Counts, found: Counts) -> float:
-    """How often two samples of the same (L,) shares differ so much, by Pearson's test.
-
-    The distribution's tail is Wilson and Hilferty's approximation, which is within 0.01 of it.
-
-    Source: Wilson and Hilferty, The Distribution of Chi-Square, PNAS 17, 1931.
-    """
+    """How often two samples of the same (L,) shares differ so much, by Pearson's test."""
     seen = (reference + found) > 0
     degrees = int(seen.sum()) - 1
     if degrees < 1:
         return 1.0
     counts = np.stack([reference[seen], found[seen]]).astype(np.float64)  # (2, L)
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / counts.sum()
-    statistic = float(((counts - expected) ** 2 / expected).sum())
-    spread = 2 / (9 * degrees)
-    deviation = ((statistic / degrees) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
-    return 0.5 * math.erfc(deviation / math.sqrt(2))
+    return chi_squared_tail(float(((counts - expected) ** 2 / expected).sum()), degrees=degrees)
+
+
+def chi_squared_tail(statistic: float, *, degrees: int) -> float:
+    """The share of the chi-squared distribution from a value on, as the finite sum that it is of whole degrees.
+
+    Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 1964, 26.4.4 and 26.4.5.
+    """
+    half = statistic / 2
+    if half <= 0:
+        return 1.0
+    is_odd = degrees % 2
+    powers = (step + is_odd / 2 for step in range(degrees // 2))
+    terms = math.fsum(math.exp(power * math.log(half) - half - math.lgamma(power + 1)) for power in powers)
+    return min(1.0, terms + math.erfc(math.sqrt(half)) * is_odd)
 
 
 def js_divergence(reference: Counts, found: Counts) -> float:

@@ -131,7 +131,7 @@ def finds_of_pixels(column: Any) -> Finds:
 
 
 def best_classes_of(rows: pa.Table, *, task: TaskName) -> list[int]:
-    """The best class of each row that has a score; -1 for segmentation, whose images show many."""
+    """The best class of each row; -1 where there is none, and for segmentation, whose images show many."""
     match task:
         case "classification":
             return [int(class_id) for class_id in integers_of(rows["class_id"], name="class_id")]
@@ -144,6 +144,7 @@ def best_classes_of(rows: pa.Table, *, task: TaskName) -> list[int]:
 
 
 def first_class_ids(column: Any) -> list[int]:
-    """The class id of the first entry of each list, none of which is empty."""
-    class_ids: list[int] = pc.struct_field(pc.list_element(column, 0), "class_id").to_pylist()
-    return class_ids
+    """The class id of the first entry of each list, -1 of an empty one."""
+    has_any = pc.greater(pc.list_value_length(column), 0)
+    found = iter(pc.struct_field(pc.list_element(column.filter(has_any), 0), "class_id").to_pylist())
+    return [next(found) if has_one else -1 for has_one in has_any.to_pylist()]

@@ -15,12 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inference_core.output_spec import TaskName
+from inference_core.quality_spec import REVIEW_SIZE
 from inference_core.stats.class_counts import ClassCounts
+from inference_core.stats.effects import EffectStats
 from inference_core.stats.fixed_point import REAL_BITS
 from inference_core.stats.forwards import ForwardStats
+from inference_core.stats.grid import Grid, merge_grids, uncertainty_grids
 from inference_core.stats.histogram import UnitHistogram
 from inference_core.stats.json_record import NO_EXTRA, Count, Text, json_from_record, record_from_json
 from inference_core.stats.moments import Moments
+from inference_core.stats.quality import QualityStats
 from inference_core.stats.review import ReviewQueue
 from inference_core.stats.rows import (
     TASK_COLUMNS,
@@ -77,6 +81,12 @@ class Summary:
     timings: Timings
     forwards: ForwardStats = field(default_factory=ForwardStats)
     """Of answers that are merged of several forwards."""
+    quality: QualityStats = field(default_factory=QualityStats)
+    """Of answers with statistics or verdicts."""
+    effects: EffectStats = field(default_factory=EffectStats)
+    """Of masks that steps of postprocessing went over."""
+    grids: Mapping[Text, Grid] = field(default_factory=dict)
+    """Uncertainty against size and brightness, of answers with statistics."""
 
     def __post_init__(self) -> None:
         if set(self.status) != set(STATUSES):
@@ -111,7 +121,9 @@ class Summary:
         )
 
     @classmethod
-    def of(cls, table: pa.Table, *, task: TaskName, class_names: Sequence[str]) -> Summary:
+    def of(
+        cls, table: pa.Table, *, task: TaskName, class_names: Sequence[str], review_size: int = REVIEW_SIZE
+    ) -> Summary:
         """Fold result rows.
 
         Args:
@@ -119,13 +131,14 @@ class Summary:
                 status is not ok. Text columns may be dictionary-encoded. More columns do no harm.
             task: decides which columns hold the answer.
             class_names: (K,) the model's.
+            review_size: images to look at that are kept, of rows with verdicts.
 
         Raises:
             ShapeError: a column is missing, or a class is null in a row with status ok.
             ValueError: a status or class id is unknown.
         """
         rows = select_columns(table, task=task)
-        ok = select_ok(rows)
+        ok, told = select_ok(rows), select_ok(table)
         finds = finds_of(ok, task=task)
         shares = {name: reals_of(ok[column]) for name, column in SHARES.items() if column in TASK_COLUMNS[task]}
         if task == "detection":
@@ -156,7 +169,10 @@ class Summary:
             score_sketch=QuantileSketch.of(shares.get("score", np.empty(0))),
             review=_review_of(ok, task=task),
             timings=Timings.of({stage: reals_of(rows[f"{stage}_ms"]) for stage in STAGES}),
-            forwards=ForwardStats.of(select_ok(table)),
+            forwards=ForwardStats.of(told),
+            quality=QualityStats.of(told, task=task, size=review_size),
+            effects=EffectStats.of(told),
+            grids=uncertainty_grids(told, task=task),
         )
 
     def merge(self, other: Summary) -> Summary:
@@ -186,6 +202,9 @@ class Summary:
             review=self.review.merge(other.review),
             timings=self.timings.merge(other.timings),
             forwards=self.forwards.merge(other.forwards),
+            quality=self.quality.merge(other.quality),
+            effects=self.effects.merge(other.effects),
+            grids=merge_grids(self.grids, other.grids),
         )
 
     def without_timings(self) -> Summary:

@@ -51,10 +51,16 @@ def build_plain_task(spec: ModelSpec, *, code: PackageCode, reads_decoder: bool 
     Args:
         spec: the model's.
         code: of the package.
-        reads_decoder: whether a decoder of the user's is called; else its outputs come.
+        reads_decoder: whether a decoder is called; else what it gives comes, merged already.
     """
     is_mask_task = spec.task == "segmentation"
-    task = SegmentationTask(spec, code=code) if is_mask_task else TASKS[spec.task](spec)
+    task: Task
+    if is_mask_task:
+        task = SegmentationTask(spec, code=code)
+    elif spec.task == "detection":
+        task = DetectionTask(spec, reads_decoder=reads_decoder)
+    else:
+        task = TASKS[spec.task](spec)
     decoder = spec.output.decoder if reads_decoder else None
     steps = [] if is_mask_task else [step for step in spec.postprocess if isinstance(step, HookSpec)]
     if not isinstance(decoder, HookSpec) and not steps:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from array_api_compat import array_namespace, device
@@ -29,6 +29,24 @@ class Candidates:
     """(B, N) int32."""
     rows: Array | None = None
     """(B, N) int64, which of the decoded candidates each is; None where all are there in order."""
+    carried: Mapping[str, Array] = field(default_factory=dict)
+    """(B, N, ...) by name, what else belongs to each box and goes where it goes."""
+
+
+def arrays_of(candidates: Candidates) -> dict[str, Array]:
+    """Boxes, scores and class ids by name."""
+    return {
+        "boxes_xyxy": candidates.boxes_xyxy,
+        "scores": candidates.scores,
+        "class_ids": candidates.class_ids,
+    }
+
+
+def candidates_of(arrays: Mapping[str, Array]) -> Candidates:
+    """Boxes by the names of ``arrays_of``; what is called otherwise is carried."""
+    own = ("boxes_xyxy", "scores", "class_ids")
+    carried = {name: array for name, array in arrays.items() if name not in own}
+    return Candidates(**{name: arrays[name] for name in own}, carried=carried)
 
 
 def ranked(candidates: Candidates, *, threshold: Threshold, max_candidates: int) -> Candidates:
@@ -68,11 +86,20 @@ def take(candidates: Candidates, order: Array) -> Candidates:
     """The candidates at (B, M) positions."""
     xp = array_namespace(order)
     return Candidates(
-        boxes_xyxy=xp.take_along_axis(candidates.boxes_xyxy, xp.stack([order] * 4, axis=-1), axis=1),
+        boxes_xyxy=take_slots(candidates.boxes_xyxy, order),
         scores=xp.take_along_axis(candidates.scores, order, axis=1),
         class_ids=xp.take_along_axis(candidates.class_ids, order, axis=1),
         rows=order if candidates.rows is None else xp.take_along_axis(candidates.rows, order, axis=1),
+        carried={name: take_slots(array, order) for name, array in candidates.carried.items()},
     )
+
+
+def take_slots(array: Array, order: Array) -> Array:
+    """(B, M, ...) of (B, N, ...) at (B, M) positions."""
+    xp = array_namespace(order)
+    inner = tuple(array.shape[2:])
+    index = xp.reshape(order, (*order.shape, *(1 for _ in inner)))
+    return xp.take_along_axis(array, xp.broadcast_to(index, (*order.shape, *inner)), axis=1)
 
 
 def pad_to(candidates: Candidates, count: int) -> Candidates:
@@ -82,6 +109,7 @@ def pad_to(candidates: Candidates, count: int) -> Candidates:
         scores=pad_axis_1(candidates.scores, count, fill=NO_SCORE),
         class_ids=pad_axis_1(candidates.class_ids, count, fill=0),
         rows=None if candidates.rows is None else pad_axis_1(candidates.rows, count, fill=0),
+        carried={name: pad_axis_1(array, count, fill=0) for name, array in candidates.carried.items()},
     )
 
 

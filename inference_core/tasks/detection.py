@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from array_api_compat import array_namespace
 
-from inference_core.detection_spec import gives_masks
+from inference_core.detection_spec import gives_masks, has_logit_masks
 from inference_core.engines.protocol import Array
 from inference_core.prepare import boxes_to_image, points_to_image
 from inference_core.records import Detection, InstanceMask, Placement, Result
 from inference_core.spec import ModelSpec
 from inference_core.tasks.boxes import areas
-from inference_core.tasks.candidates import NO_SCORE, Candidates, Threshold
+from inference_core.tasks.candidates import NO_SCORE, Candidates, Threshold, arrays_of, candidates_of
 from inference_core.tasks.decoders.decode import decode, decode_masks
-from inference_core.tasks.decoders.mask_maps import has_logit_masks
 from inference_core.tasks.instance_masks import MaskPart, place_mask
 from inference_core.tasks.kept_masks import reduce_masks
 from inference_core.tasks.mask_grid import grid_level
@@ -60,10 +60,13 @@ class DetectionTask:
     Args:
         spec: ``output.threshold`` and ``thresholds`` are the least scores, ``output.nms`` says which of overlapping
             boxes are kept.
+        reads_decoder: whether the outputs are the model's; else they are boxes by the names that Candidates have, and
+            what belongs to them.
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, *, reads_decoder: bool = True) -> None:
         self._spec = spec
+        self._reads_decoder = reads_decoder
         self.result_fields = fields_of(has_masks=gives_masks(spec.output.decoder))
         self._threshold = threshold_of(spec)
 
@@ -74,6 +77,8 @@ class DetectionTask:
         ``boxes_xyxy`` (B, n, 4), ``scores`` (B, n), ``class_ids`` (B, n) int32; ``num_boxes`` (B,) int32 of them are
         used. ``finite`` (B,). With masks also ``masks`` and ``mask_windows``, see ``reduce_masks``.
         """
+        if not self._reads_decoder:
+            return self._reduce_boxes(outputs)
         output = self._spec.output
         assert output.decoder is not None, "the spec of a detection model names its decoder"
         candidates = decode(
@@ -85,8 +90,7 @@ class DetectionTask:
             input_hw=tile_hw,
         )
         kept = suppress(candidates, nms=output.nms, threshold=self._threshold)
-        xp = array_namespace(kept.scores)
-        num_boxes = xp.sum(xp.astype(kept.scores > NO_SCORE, xp.int32), axis=1, dtype=xp.int32)
+        num_boxes = count_boxes(kept)
         finite = is_finite(candidates, kept)
         maps = decode_masks(outputs, output.decoder, names=output.names, num_boxes=int(candidates.scores.shape[1]))
         masks: dict[str, Array] = {}
@@ -95,13 +99,17 @@ class DetectionTask:
                 maps, kept, num_boxes, decoder=output.decoder, input_hw=tile_hw, mask_px=output.mask_px
             )
             finite = finite & has_finite_masks
+        return {**arrays_of(kept), "num_boxes": num_boxes, "finite": finite, **masks}
+
+    def _reduce_boxes(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The same of boxes that are there, with what is carried beside them."""
+        candidates = candidates_of(outputs)
+        kept = suppress(candidates, nms=self._spec.output.nms, threshold=self._threshold)
         return {
-            "boxes_xyxy": kept.boxes_xyxy,
-            "scores": kept.scores,
-            "class_ids": kept.class_ids,
-            "num_boxes": num_boxes,
-            "finite": finite,
-            **masks,
+            **arrays_of(kept),
+            **kept.carried,
+            "num_boxes": count_boxes(kept),
+            "finite": is_finite(candidates, kept),
         }
 
     def finish(self, raw: RawOutput, placement: Placement) -> Result:
@@ -147,6 +155,12 @@ class DetectionTask:
         }
 
 
+def count_boxes(kept: Candidates) -> Array:
+    """(B,) int32 how many boxes each tile has."""
+    xp = array_namespace(kept.scores)
+    return xp.sum(xp.astype(kept.scores > NO_SCORE, xp.int32), axis=1, dtype=xp.int32)
+
+
 def is_finite(candidates: Candidates, kept: Candidates) -> Array:
     """(B,) bool: whether all scores are numbers and so are the corners of the boxes that stay.
 
@@ -174,11 +188,14 @@ def tile_boxes(raw: RawOutput, placement: Placement, *, tile_index: int, clips: 
 
 
 def parts_of_tile(raw: RawOutput, placement: Placement, *, tile_index: int) -> list[tuple[MaskPart, ...]]:
-    """What makes the mask of each of a tile's boxes; nothing without masks."""
+    """What makes the mask of each of a tile's boxes, a part unless ``num_parts`` says how many; none without masks."""
     count = int(raw["num_boxes"][tile_index])
     if "masks" not in raw:
         return [()] * count
-    corners = raw["mask_windows"][tile_index, :count].reshape(-1, 2)
+    counts = raw["num_parts"][tile_index, :count].tolist() if "num_parts" in raw else [1] * count
+    num_parts = sum(counts)
+    corners = raw["mask_windows"][tile_index, :num_parts].reshape(-1, 2)
     windows = points_to_image(corners, placement, tile_index=tile_index).reshape(-1, 4)
-    grids = raw["masks"][tile_index, :count]
-    return [(MaskPart(grid=grid, window_xyxy=window),) for grid, window in zip(grids, windows, strict=True)]
+    grids = raw["masks"][tile_index, :num_parts]
+    parts = iter([MaskPart(grid=grid, window_xyxy=window) for grid, window in zip(grids, windows, strict=True)])
+    return [tuple(islice(parts, number)) for number in counts]

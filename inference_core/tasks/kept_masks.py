@@ -9,10 +9,10 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from inference_core.detection_spec import DecoderSpec
+from inference_core.detection_spec import DecoderSpec, has_logit_masks
 from inference_core.engines.protocol import Array
 from inference_core.tasks.candidates import Candidates, pad_axis_1
-from inference_core.tasks.decoders.mask_maps import MaskMaps, has_logit_masks, mask_windows
+from inference_core.tasks.decoders.mask_maps import MaskMaps, mask_windows
 from inference_core.tasks.mask_grid import sample_grid
 
 

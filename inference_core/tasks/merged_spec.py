@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from inference_core.enhance_spec import Merge
-from inference_core.hook_spec import HookSpec
 from inference_core.output_spec import OutputSpec
 from inference_core.spec import ModelSpec
 
 MERGED = "merged"
 """Name of the merged scores among an engine's outputs."""
-BOXES_ARE_THERE = HookSpec.model_validate({"import": "inference_core.enhance:merged"})
-"""In the place of a decoder: boxes in input pixels come by name, as from a decoder of the user's."""
 
 
 def merge_of(spec: ModelSpec) -> Merge:
@@ -18,6 +15,8 @@ def merge_of(spec: ModelSpec) -> Merge:
     declared = spec.ensemble or spec.tta
     if declared is not None and declared.merge is not None:
         return declared.merge
+    if spec.task == "embedding" and spec.ensemble is not None:
+        return "concat"
     if spec.task != "detection":
         return "mean"
     return "wbf" if spec.ensemble is not None else "nms"
@@ -38,14 +37,13 @@ def merged_spec(spec: ModelSpec) -> ModelSpec:
 
     The calibration stays: it holds for merged scores. Where these are shares of votes, a half decides.
     """
-    output: dict[str, object] = {"name": None, "names": {}, "layout": "BCHW", "skip_classes": 0, "decoder": None}
+    output: dict[str, object] = {"name": None, "names": {}, "layout": "BCHW", "skip_classes": 0}
     if not gives_logits(spec):
         output["activation"] = "none"
     if is_vote(spec):
         fields = OutputSpec.model_fields
         output |= {"threshold": fields["threshold"].default, "thresholds": {}}
     if spec.task == "detection":
-        output["decoder"] = BOXES_ARE_THERE
         method = "none" if merge_of(spec) == "wbf" else spec.output.nms.method
         method = "hard" if (merge_of(spec), method) == ("nms", "none") else method  # else every view's boxes would stay
         output["nms"] = spec.output.nms.model_copy(update={"method": method})

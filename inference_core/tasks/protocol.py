@@ -16,12 +16,8 @@ RawOutput = Mapping[str, NDArray[Any]]
 """One image's reduced output: arrays by name, the first axis is the image's tiles."""
 
 
-class Task(Protocol):
-    """One kind of answer."""
-
-    @property
-    def result_fields(self) -> tuple[pa.Field, ...]:
-        """The task's own columns of a result row; null where the image failed."""
+class Reducer(Protocol):
+    """What makes a model's output small, where it was computed."""
 
     def reduce(self, outputs: Mapping[str, Array], *, tile_hw: tuple[int, int]) -> dict[str, Array]:
         """Keep what finishing needs, in small types, on the device.
@@ -36,6 +32,14 @@ class Task(Protocol):
         Raises:
             ModelError: the output's shape does not fit the spec.
         """
+
+
+class Task(Reducer, Protocol):
+    """One kind of answer."""
+
+    @property
+    def result_fields(self) -> tuple[pa.Field, ...]:
+        """The task's own columns of a result row; null where the image failed."""
 
     def finish(self, raw: RawOutput, placement: Placement) -> Result:
         """The answer in the image's own pixels. ``raw`` is not modified."""

@@ -5,7 +5,7 @@ Scores travel as uint8 (score times 255, rounded): a quarter of the bytes, and a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,15 @@ from inference_core.errors import ModelError
 from inference_core.hook_spec import HookSpec
 from inference_core.hooks.function import HookFunction
 from inference_core.hooks.package_code import NO_CODE, PackageCode
-from inference_core.postprocess import MaskStep, apply_steps, apply_threshold
+from inference_core.postprocess import MaskStep, apply_steps, apply_threshold, measure_components
 from inference_core.postprocess.hook_step import HookStep
+from inference_core.postprocess_spec import StepSpec
 from inference_core.prepare import blend_tiles, map_to_image
-from inference_core.records import Placement, Result, Segmentation, Uint8Array
-from inference_core.spec import ModelSpec, StepSpec
+from inference_core.records import Components, Placement, Result, Segmentation, StepEffect, Uint8Array
+from inference_core.spec import ModelSpec
 from inference_core.tasks.calibration import activate, best_of, build_calibration, foreground_scores
 from inference_core.tasks.class_ids import CERTAIN, is_class_ids, read_class_ids
+from inference_core.tasks.mask_columns import COMPONENT_FIELDS, EFFECT_FIELD, component_rows, effect_rows
 from inference_core.tasks.outputs import all_finite, check_num_classes, name_output, pick_output, to_uint8
 from inference_core.tasks.protocol import RawOutput, mean_or_zero
 
@@ -35,6 +37,13 @@ CLASS_TYPE = pa.struct(
         ("frac", pa.float32()),
         ("score", pa.float32()),
     ]
+)
+
+RESULT_FIELDS: tuple[pa.Field, ...] = (
+    pa.field("mask_path", pa.string()),
+    pa.field("score", pa.float32()),
+    pa.field("foreground_frac", pa.float32()),
+    pa.field("classes", pa.list_(CLASS_TYPE)),
 )
 
 BACKGROUND = 0
@@ -49,15 +58,13 @@ class SegmentationTask:
         code: of the package, where steps lie in it.
     """
 
-    result_fields: tuple[pa.Field, ...] = (
-        pa.field("mask_path", pa.string()),
-        pa.field("score", pa.float32()),
-        pa.field("foreground_frac", pa.float32()),
-        pa.field("classes", pa.list_(CLASS_TYPE)),
-    )
+    result_fields = RESULT_FIELDS
 
     def __init__(self, spec: ModelSpec, *, code: PackageCode = NO_CODE) -> None:
         self._spec = spec
+        of_steps = (EFFECT_FIELD,) if spec.postprocess else ()
+        of_components = COMPONENT_FIELDS if spec.components is not None else ()
+        self.result_fields = (*RESULT_FIELDS, *of_steps, *of_components)
         self._num_classes = len(spec.classes)
         self._keeps_scores = not spec.is_binary and (spec.output.resize_from == "scores" or spec.input.fit == "tile")
         self._calibration = build_calibration(spec)
@@ -112,16 +119,19 @@ class SegmentationTask:
     def finish(self, raw: RawOutput, placement: Placement) -> Result:
         """Join tiles, scale to the image, decide, clean, measure."""
         mask, scores = self._decide(raw, placement)
-        if self._steps:
-            mask = apply_steps(mask, steps=self._steps, background=BACKGROUND)
-        return self._measure(mask, scores)
+        mask, effects = apply_steps(mask, steps=self._steps, background=BACKGROUND)
+        return self._measure(mask, scores, effects=effects)
 
     def _read_step(self, step: StepSpec, *, code: PackageCode) -> MaskStep:
         """A step as ``apply_steps`` takes it."""
         if isinstance(step, HookSpec):
             function = HookFunction(step, role="step", key="postprocess", code=code)
-            return HookStep(function, num_classes=self._num_classes)
-        return step.name, step.value
+            return MaskStep(name=step.import_path, function=HookStep(function, num_classes=self._num_classes))
+        return MaskStep(name=step.name, value=step.value, class_ids=self._ids_of(step.classes))
+
+    def _ids_of(self, names: Sequence[str]) -> tuple[int, ...] | None:
+        """Ids of named classes; None, which stands for all, where none are named."""
+        return tuple(self._spec.classes.index(name) for name in names) or None
 
     def _decide(self, raw: RawOutput, placement: Placement) -> tuple[Uint8Array, Uint8Array]:
         """Class ids and scores, both (H, W) uint8 in the image's pixels."""
@@ -137,7 +147,21 @@ class SegmentationTask:
             map_to_image(raw["score_map"][0], placement, interpolation="nearest"),
         )
 
-    def _measure(self, mask: Uint8Array, scores: Uint8Array) -> Segmentation:
+    def _find_components(self, mask: Uint8Array, scores: Uint8Array) -> Components | None:
+        """The components that the package asks for, None where it does not."""
+        asked = self._spec.components
+        if asked is None:
+            return None
+        return measure_components(
+            mask,
+            scores,
+            max_count=asked.max_count,
+            min_area_px=asked.min_area_px,
+            class_ids=self._ids_of(asked.classes),
+            background=BACKGROUND,
+        )
+
+    def _measure(self, mask: Uint8Array, scores: Uint8Array, *, effects: tuple[StepEffect, ...]) -> Segmentation:
         """Pixels and mean score of each class, exact: from the joint histogram of class and score."""
         joint = np.bincount(mask.ravel().astype(np.int32) * 256 + scores.ravel(), minlength=self._num_classes * 256)
         joint = joint.reshape(self._num_classes, 256)  # (K, 256)
@@ -152,6 +176,8 @@ class SegmentationTask:
             class_pixels=pixels.astype(np.int64),
             class_scores=(totals / np.maximum(pixels, 1) / 255).astype(np.float32),
             labels=self._spec.classes,
+            effects=effects,
+            components=self._find_components(mask, scores),
         )
 
     def to_row(self, result: Result) -> dict[str, Any]:
@@ -160,6 +186,12 @@ class SegmentationTask:
         pixels, scores = result.class_pixels.tolist(), result.class_scores.tolist()
         total = sum(pixels)
         weighted = sum(count * score for count, score in zip(pixels, scores, strict=True))
+        told: dict[str, Any] = {}
+        if self._steps:
+            told["postprocess"] = effect_rows(result.effects, classes=result.labels)
+        if result.components is not None:
+            found = result.components
+            told |= {"num_components": found.num_found, "components": component_rows(found, classes=result.labels)}
         return {
             "mask_path": None,
             "score": mean_or_zero(weighted, total),
@@ -169,6 +201,7 @@ class SegmentationTask:
                 for index, (label, count, score) in enumerate(zip(result.labels, pixels, scores, strict=True))
                 if count
             ],
+            **told,
         }
 
 

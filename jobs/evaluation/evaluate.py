@@ -15,6 +15,7 @@ from jobs.evaluation.multilabel import evaluate_multilabel
 from jobs.evaluation.request import EvaluateRequest
 from jobs.evaluation.result import EvaluationResult
 from jobs.evaluation.segmentation import evaluate_segmentation
+from jobs.evaluation.verdicts import verdicts_of
 
 TASKS: Mapping[TaskName, Callable[[LabelledRun, EvaluateRequest, Flags | None], Evaluated]] = MappingProxyType(
     {
@@ -46,4 +47,5 @@ def evaluate(request: EvaluateRequest) -> EvaluationResult:
         source="inferred again" if found.is_inferred else "rows",
         wanted=tuple(found.wanted),
         fit=found.fit,
+        verdicts=verdicts_of(run, found.findings, seed=request.seed),
     )

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from dataclasses import replace
 from itertools import islice
 
-from inference_core.errors import ConfigError, JobError
+from inference_core.errors import JobError
 from inference_core.models.package import ModelPackage, load_package, trusted
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
 from inference_core.records import Prediction, PreparedItem
@@ -14,7 +14,7 @@ from inference_core.spec import ModelSpec
 from inference_core.validation import build_settings
 from jobs.config import JobConfig
 from jobs.fetch import fetch_images
-from jobs.kept_model import find_model
+from jobs.kept_model import check_gave, find_model
 from jobs.listing import Listing, read_listing
 from jobs.manifest import read_refs
 from jobs.plan import Plan
@@ -39,13 +39,7 @@ def load_run_package(output: str, plan: Plan, *, model: str | None, trusts_code:
         data = {**plan.config, "output": output, "trust_package_code": trusts_code}
         found = find_model(build_settings(JobConfig, data, origin=f"{output}/plan.json")).package
         package = trusted(found) if trusts_code else found
-    expected = str(plan.identity["model_digest"])
-    if package.digest != expected:
-        raise ConfigError(
-            f"must be the run's package {expected[:12]}, got {package.digest[:12]} at {package.uri}; name the one that "
-            "the run used",
-            key="--model",
-        )
+    check_gave(package, plan, key="--model")
     return package
 
 

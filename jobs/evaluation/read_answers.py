@@ -10,12 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from inference_core import storage
 from inference_core.errors import ConfigError
-from inference_core.evaluation.labels.mask_files import read_mask
 from inference_core.evaluation.metrics.boxes import BoxSet
 from inference_core.evaluation.of_classes import ClassAnswers
 from inference_core.evaluation.of_label_sets import LabelSetAnswers
+from inference_core.export.kept_planes import read_kept_mask
 from inference_core.records import Classification, MultiLabel, Prediction
 from jobs.evaluation.labelled_run import LabelledRun
 
@@ -102,15 +101,17 @@ def masks_of_rows(run: LabelledRun) -> Iterator[tuple[str, NDArray[np.integer]]]
     Raises:
         ConfigError: the run wrote no masks.
     """
-    for rows in run.rows(["mask_path"]):
-        for name, path in zip(rows["image_id"].to_pylist(), rows["mask_path"].to_pylist(), strict=True):
-            if path is None:
+    column = "mask_rle" if run.plan.kept_planes.has_runs else "mask_path"
+    for rows in run.rows(["height", "width", column]):
+        for row in rows.to_pylist():
+            mask = read_kept_mask(run.output, row)
+            if mask is None:
                 raise ConfigError(
-                    f"must hold masks to be evaluated, got none for {name} (results.masks: none); give --infer, which "
-                    "answers the labelled images again",
+                    f"must hold masks to be evaluated, got none for {row['image_id']} (results.masks: none); give "
+                    "--infer, which answers the labelled images again",
                     key="output",
                 )
-            yield name, read_mask(storage.join(run.output, *path.split("/")))
+            yield row["image_id"], mask
 
 
 def top_of(column: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

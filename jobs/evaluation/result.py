@@ -10,6 +10,7 @@ from inference_core.evaluation.fit_calibration import CalibrationFit, ScoreError
 from inference_core.evaluation.fit_thresholds import ThresholdFit, Wanted
 from inference_core.evaluation.fitting.fit_conformal import Coverage
 from inference_core.evaluation.metrics.intervals import Interval
+from inference_core.evaluation.of_verdicts import VerdictFindings
 from inference_core.evaluation.write_back import Fitted
 from inference_core.validation import plain_facts
 from jobs.evaluation.labelled_run import LabelledRun
@@ -57,6 +58,8 @@ class EvaluationResult:
     """Where answers came from: ``rows`` or ``inferred again``."""
     wanted: tuple[Wanted, ...] = ()
     fit: FitResult | None = None
+    verdicts: VerdictFindings | None = None
+    """Where the package declares ``quality``."""
 
     @property
     def warnings(self) -> list[str]:
@@ -91,6 +94,7 @@ class EvaluationResult:
             "reliability": reliability_rows(findings.reliability) if findings.reliability else None,
             "wanted": [one.record() for one in self.wanted],
             "fit": fit_record(self.fit) if self.fit else None,
+            "verdicts": self.verdicts.record() if self.verdicts else None,
         }
 
 

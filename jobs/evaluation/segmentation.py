@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference_core.errors import ConfigError
+from inference_core.evaluation.findings import Findings
 from inference_core.evaluation.fit_calibration import calibrated_levels, fit_pixel_calibration, plain_spec
 from inference_core.evaluation.fit_thresholds import Sides, find_wanted, sides_of_pixels
 from inference_core.evaluation.of_masks import MaskFold
@@ -40,7 +41,7 @@ def evaluate_segmentation(run: LabelledRun, request: EvaluateRequest, is_fitted:
         masks = masks_of_rows(run)
     for name, mask in masks:
         fold.add(run.truth[name](), mask, image_id=name)
-    findings = fold.findings(classes, seed=request.seed)
+    findings = in_order_of_rows(fold.findings(classes, seed=request.seed), fold.image_ids, run.image_ids)
     if is_fitted is None or package is None:
         return Evaluated(findings=findings, is_inferred=request.infers)
     counts = count_levels(run, package)
@@ -68,6 +69,13 @@ def evaluate_segmentation(run: LabelledRun, request: EvaluateRequest, is_fitted:
         fit=fit,
         is_inferred=True,
     )
+
+
+def in_order_of_rows(findings: Findings, given: Sequence[str], wanted: Sequence[str]) -> Findings:
+    """Findings whose errors by image stand in another order than the images were given in."""
+    places = {name: index for index, name in enumerate(given)}
+    assert findings.image_errors is not None, "masks give an error for each image"
+    return replace(findings, image_errors=findings.image_errors[[places[name] for name in wanted]])
 
 
 def through(side: Sides, levels: Reals) -> Sides:

@@ -17,6 +17,7 @@ from jobs.evaluation.result import EvaluationResult
 from jobs.evaluation.text import otsu_lines, result_lines
 from jobs.finalize import REPORT
 from jobs.json_events import finite
+from jobs.page_again import write_page_again
 from jobs.places import blamed_on
 from jobs.plan import load_plan
 from jobs.report.csv_files import write_csv
@@ -29,6 +30,7 @@ def evaluate_and_show(request: EvaluateRequest, *, as_json: bool) -> None:
     result = evaluate(request)
     record: dict[str, Any] = finite(result.record())
     write_files(request.output, result, record)
+    write_page_again(request.output, result.run.plan)
     show(result, record, as_json=as_json)
     if request.write is not None:
         write_package_copy(request, result, record, as_json=as_json)

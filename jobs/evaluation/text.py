@@ -9,6 +9,7 @@ from inference_core.evaluation.findings import Figure
 from inference_core.evaluation.fit_calibration import CalibrationFit
 from inference_core.evaluation.fit_thresholds import ThresholdFit, Wanted
 from inference_core.evaluation.metrics.confusion import most_confused
+from inference_core.evaluation.of_verdicts import VerdictFindings
 from inference_core.validation import plain_facts
 from jobs.evaluation.otsu import OtsuResult
 from jobs.evaluation.result import EvaluationResult, FitResult, SetFit
@@ -18,6 +19,7 @@ from jobs.text_table import table_lines
 MAX_CLASSES = 20
 """Of a table; report/evaluation_classes.csv has all."""
 NUM_MISTAKES = 5
+SHOWN_COVERAGES = (0.5, 0.8, 1.0)
 MAX_CURVE_TEXT = 70
 """Characters of a calibration that are shown."""
 
@@ -40,6 +42,8 @@ def result_lines(result: EvaluationResult) -> list[str]:
             f"most confused: {labels[true]} answered as {labels[found]}, {count_text(count)} times"
             for true, found, count in most_confused(result.findings.confusion, count=NUM_MISTAKES)
         ]
+    if result.verdicts is not None:
+        lines += ["", *verdict_lines(result.verdicts)]
     if result.fit is not None:
         lines += ["", *fit_lines(result.fit)]
     if result.wanted:
@@ -66,6 +70,20 @@ def class_lines(result: EvaluationResult) -> list[str]:
     lines = table_lines([tuple(names), *(tuple(cell_text(row[name]) for name in names) for row in shown)])
     left = len(seen) - len(shown)
     return [*lines, f"and {left:,} more classes: report/evaluation_classes.csv"] if left else lines
+
+
+def verdict_lines(found: VerdictFindings) -> list[str]:
+    """Errors among what was accepted, is to be reviewed, and was rejected; and by priority."""
+    rows: list[tuple[str, ...]] = [("verdict", "images", "share", "error", "95 % interval")]
+    for row in found.rows:
+        ends = str(row.interval) if row.interval else ""
+        rows.append((row.verdict, count_text(row.num_images), share_text(row.frac), real_text(row.error), ends))
+    shown = [(coverage, error) for coverage, error in found.risk_at if coverage in SHOWN_COVERAGES]
+    risks = ", ".join(f"{real_text(error)} of {share_text(coverage)}" for coverage, error in shown)
+    return [
+        *table_lines(rows),
+        f"error: {found.error_name}; of the images with the lowest priority: {risks} (AURC {real_text(found.aurc)})",
+    ]
 
 
 def fit_lines(fit: FitResult) -> list[str]:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from inference_core.stats.summary import Summary
 from inference_core.status import STATUSES
-from jobs.report.class_table import class_rows, label_of
+from jobs.report.class_table import class_rows
 from jobs.report.facts import ErrorRow
+from jobs.report.review_rows import review_rows
 from jobs.report.safe_text import csv_cell
 
 Cell = str | int | float | None
@@ -28,13 +29,23 @@ def errors_csv(errors: Iterable[ErrorRow]) -> bytes:
 
 
 def review_csv(summary: Summary) -> bytes:
-    """The images with the lowest scores, lowest first."""
+    """The images to look at, first those to look at first."""
     rows = (
-        [entry.image_id, entry.uri, entry.score, entry.class_id if entry.class_id >= 0 else None, label]
-        for entry in summary.review.entries
-        for label in [label_of(summary, entry.class_id)]
+        [
+            row.rank,
+            row.image_id,
+            row.uri,
+            row.verdict,
+            "; ".join(row.reasons),
+            row.priority,
+            row.score,
+            row.class_id if row.class_id >= 0 else None,
+            row.label,
+        ]
+        for row in review_rows(summary)
     )
-    return write_csv(("image_id", "uri", "score", "class_id", "label"), rows)
+    names = ("rank", "image_id", "uri", "verdict", "reasons", "priority", "score", "class_id", "label")
+    return write_csv(names, rows)
 
 
 def sorted_errors(errors: Iterable[ErrorRow]) -> list[ErrorRow]:

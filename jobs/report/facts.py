@@ -13,6 +13,17 @@ from jobs.report.drift_facts import DriftFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunCost:
+    """What a run has used of machines."""
+
+    core_hours: float
+    """Of CPU cores, while attempts worked."""
+    gpu_hours: float
+    price: float | None
+    """In the currency of the run's price table; None where the table does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
     """How a run went. Two runs over the same images differ here and in the timings, nowhere else."""
 
@@ -57,6 +68,8 @@ class RunFacts:
     """What held the run back; None where no attempt was noted."""
     peaks: Peaks = field(default_factory=Peaks)
     """The most that processes and GPUs had in use."""
+    cost: RunCost | None = None
+    """None where no attempt was noted."""
     drift: DriftFacts | None = None
     """Against an earlier run, where one is named."""
 

@@ -8,16 +8,20 @@ from inference_core.stats.summary import Summary
 from jobs.report.csv_files import errors_csv, per_class_csv, review_csv
 from jobs.report.facts import ErrorRow, RunFacts
 from jobs.report.page import report_html
+from jobs.report.page_extras import PageExtras
 from jobs.report.summary_json import summary_json
 
 
-def build_report_files(summary: Summary, *, facts: RunFacts, errors: Sequence[ErrorRow]) -> dict[str, bytes]:
+def build_report_files(
+    summary: Summary, *, facts: RunFacts, errors: Sequence[ErrorRow], extras: PageExtras | None = None
+) -> dict[str, bytes]:
     """Everything that a finished run shows. The same arguments give the same bytes.
 
     Args:
         summary: of all rows of the run.
         facts: how the run went.
         errors: every row whose status is not ok, in any order.
+        extras: what the page shows besides.
 
     Returns:
         File name to content.
@@ -27,5 +31,5 @@ def build_report_files(summary: Summary, *, facts: RunFacts, errors: Sequence[Er
         "per_class.csv": per_class_csv(summary),
         "errors.csv": errors_csv(errors),
         "review.csv": review_csv(summary),
-        "report.html": report_html(summary, facts=facts, errors=errors),
+        "report.html": report_html(summary, facts=facts, errors=errors, extras=extras),
     }

@@ -67,3 +67,20 @@ def duration_text(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60:02d} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60:,} h {minutes % 60:02d} min"
+
+
+def small_text(value: float | None) -> str:
+    """Any number with about four digits."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:.4g}"
+
+
+def hours_text(hours: float) -> str:
+    """0.00512 as ``0.0051``, 123.4 as ``123``."""
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2g}" if hours < 1 else f"{hours:.3g}"
+
+
+def price_text(price: float) -> str:
+    """A price with two places, more where it is less than a tenth."""
+    return f"{price:,.2f}" if price >= 0.1 or not price else f"{price:.2g}"

@@ -9,14 +9,13 @@ from itertools import groupby
 from operator import attrgetter
 
 from inference_core.output_spec import TaskName
-from inference_core.stats.histogram import NUM_BINS, UnitHistogram
 from inference_core.stats.summary import Summary
 from inference_core.status import Status
 from jobs.report.class_table import ClassRow, class_rows
 from jobs.report.csv_files import sorted_errors
 from jobs.report.facts import ErrorRow, RunFacts
 
-MAX_CLASSES_SHOWN = 30
+MAX_CLASSES_SHOWN = 1000
 MAX_ERRORS_SHOWN = 200
 """For each status."""
 MAX_REASONS_SHOWN = 5
@@ -47,31 +46,11 @@ class ClassBar:
 
 
 def class_bars(summary: Summary) -> list[ClassBar]:
-    """The largest classes, at most 30: by pixels, by objects, or by images where there are neither."""
+    """The largest classes, at most 1,000: by pixels, by objects, or by images where there are neither."""
     size_of = attrgetter(SIZE_OF_CLASS.get(summary.task, "images"))
     sized = [(size_of(row), row) for row in class_rows(summary) if row.images]
     sized.sort(key=lambda pair: (-pair[0], pair[1].class_id))
     return [ClassBar(row=row, length_frac=size / sized[0][0]) for size, row in sized[:MAX_CLASSES_SHOWN]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistogramBar:
-    """One bin of a histogram."""
-
-    low: float
-    high: float
-    count: int
-    height_frac: float
-    """Of the highest bar."""
-
-
-def histogram_bars(histogram: UnitHistogram) -> list[HistogramBar]:
-    """A bar for each bin."""
-    highest = max(*histogram.counts, 1)
-    return [
-        HistogramBar(low=k / NUM_BINS, high=(k + 1) / NUM_BINS, count=count, height_frac=count / highest)
-        for k, count in enumerate(histogram.counts)
-    ]
 
 
 PROCESS_WORDS: dict[str, str] = {

@@ -6,16 +6,21 @@ All that differs between two runs over the same images stands in the blocks ``ti
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from inference_core.stats.forwards import ForwardStats
+from inference_core.stats.grid import Grid, column_edges
 from inference_core.stats.histogram import UnitHistogram
 from inference_core.stats.moments import Moments
+from inference_core.stats.quality import QualityStats
 from inference_core.stats.sketch import QuantileSketch
 from inference_core.stats.summary import Summary
-from jobs.report.class_table import class_rows, label_of
+from jobs.report.class_table import class_rows
+from jobs.report.effect_lines import effects_block
 from jobs.report.facts import RunFacts
+from jobs.report.review_rows import ReviewRow, review_rows
 from jobs.report.stage_table import stage_rows
 
 SCHEMA = 2
@@ -46,7 +51,10 @@ def image_block(summary: Summary) -> dict[str, Any]:
         "histograms": {name: histogram_block(part) for name, part in summary.histograms.items()},
         "score_quantiles": quantile_block(summary.score_sketch),
         **forwards_block(summary.forwards),
-        "review": [{**asdict(entry), "label": label_of(summary, entry.class_id)} for entry in summary.review.entries],
+        **quality_block(summary.quality),
+        **grids_block(summary.grids),
+        **({"postprocess": effects} if (effects := effects_block(summary)) else {}),
+        "review": [review_block(row) for row in review_rows(summary)],
     }
 
 
@@ -64,6 +72,31 @@ def forwards_block(forwards: ForwardStats) -> dict[str, Any]:
     ]
     quantities = {name: moments_block(part) for name, part in forwards.quantities.items()}
     return {"forwards": {"gains": gains, "quantities": quantities}}
+
+
+def review_block(row: ReviewRow) -> dict[str, Any]:
+    """One image to look at, without what it has not; its rank is its place in the list."""
+    left_out = ("rank",) if row.verdict else ("rank", "verdict", "reasons", "priority")
+    return {key: value for key, value in asdict(row).items() if key not in left_out}
+
+
+def quality_block(quality: QualityStats) -> dict[str, Any]:
+    """What statistics and verdicts say of the run; nothing where the package asks for neither."""
+    block: dict[str, Any] = {}
+    if quality.quantities:
+        block["statistics"] = {name: moments_block(part) for name, part in quality.quantities.items()}
+    if quality.verdicts:
+        block["quality"] = {"verdicts": dict(quality.verdicts), "reasons": dict(quality.reasons)}
+    return block
+
+
+def grids_block(grids: Mapping[str, Grid]) -> dict[str, Any]:
+    """Uncertainty by the images' properties: edges, and counts of each column; nothing without statistics."""
+    blocks = {
+        name: {"edges": column_edges(grid.axis).tolist(), "counts": grid.dense().tolist()}
+        for name, grid in grids.items()
+    }
+    return {"uncertainty_by": blocks} if blocks else {}
 
 
 def moments_block(moments: Moments) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def facts_that_count(plan: Plan) -> Mapping[str, Any]:
     execution, choice = plan.identity["execution"], plan.engine_choice
     return {
         "model digest": plan.identity["model_digest"],
-        "results": plan.identity["results"],
+        "results": {**plan.identity["results"], **({"masks": plan.planes.masks} if plan.planes else {})},
         "engine": choice.engine if choice else execution["engine"],
         "precision": choice.precision if choice else execution["precision"],
     }

@@ -1,7 +1,8 @@
-"""Answers of earlier runs as a worker takes them over: the row, and the mask beside it."""
+"""Answers of earlier runs as a worker takes them over: the row, and the mask and the score map beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -17,6 +18,8 @@ from jobs.reuse.earlier_runs import EarlierFile
 from jobs.reuse.etag_index import EtagIndex, KnownBytes
 from jobs.sources.image_ref import ImageRef
 
+PLANE_FOLDERS = {"mask_path": "masks", "map_path": "maps"}
+"""Columns that name a file of pixels, and where such files lie below an output."""
 MAX_TABLES = 16
 """Files of rows that a process holds: images that stood together before mostly do so again."""
 
@@ -30,8 +33,8 @@ class KnownAnswer:
     run_id: str | None
     """Of the run that inferred it; None where it is this one."""
     engine: str
-    mask_uri: str
-    """Where its mask is, "" where it has none."""
+    plane_uris: Mapping[str, str]
+    """Where its mask and its score map are, by column of PLANE_FOLDERS, those that it has."""
 
 
 class KnownAnswers:
@@ -47,9 +50,9 @@ class KnownAnswers:
         self._has_places = has_places and folder != ""
 
     def __contains__(self, key: tuple[str, int]) -> bool:
-        """Whether the answer for bytes of this SHA-256 and a page of them is known, its mask too."""
+        """Whether the answer for bytes of this SHA-256 and a page of them is known, its files too."""
         answer = self.find(*key)
-        return answer is not None and (not answer.mask_uri or storage.exists(answer.mask_uri))
+        return answer is not None and all(storage.exists(uri) for uri in answer.plane_uris.values())
 
     def find(self, sha256: str, page: int) -> KnownAnswer | None:
         """The answer for some bytes, None where there is none or its file is gone."""
@@ -81,13 +84,18 @@ NO_ANSWERS = KnownAnswers("")
 
 def answer_of(row: dict[str, Any], file: EarlierFile) -> KnownAnswer:
     """A row of an earlier run as an answer of this one."""
-    path = row.get("mask_path")
     return KnownAnswer(
         row=row,
         run_id=row.get("reused_from") or file.run_id,
         engine=file.engine,
-        mask_uri=storage.join(file.output, *path.split("/")) if path else "",
+        plane_uris=plane_uris_of(row, file.output),
     )
+
+
+def plane_uris_of(row: Mapping[str, Any], output: str) -> dict[str, str]:
+    """Where the files of a row's pixels are, by column."""
+    paths = {column: row.get(column) for column in PLANE_FOLDERS}
+    return {column: storage.join(output, *path.split("/")) for column, path in paths.items() if path}
 
 
 @lru_cache(maxsize=MAX_TABLES)

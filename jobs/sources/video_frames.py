@@ -7,6 +7,8 @@ from typing import Any
 
 from inference_core import storage
 from inference_core.errors import ConfigError
+from inference_core.video import open_video
+from inference_core.video.read_frames import FrameSampler
 from jobs.sources.image_ref import ImageRef
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")
@@ -28,12 +30,8 @@ def list_frames(found: storage.ObjectInfo, *, prefix: str, frames_per_s: float |
 
     Cost: reads the whole file once without decoding a frame.
     """
-    next_s = 0.0
+    sampler = FrameSampler(frames_per_s)
     for index, time_s in enumerate(frame_times(found.uri)):
-        # Half a millisecond is less than any frame lasts and more than times are rounded by.
-        is_wanted = frames_per_s is None or time_s >= next_s - 5e-4
-        if is_wanted and frames_per_s is not None:
-            next_s = (int((time_s + 5e-4) * frames_per_s) + 1) / frames_per_s
         yield (
             ImageRef(
                 image_id=f"{prefix}{found.path}/{index:06d}",
@@ -43,7 +41,7 @@ def list_frames(found: storage.ObjectInfo, *, prefix: str, frames_per_s: float |
                 frame_index=index,
                 time_s=round(time_s, 6),
             )
-            if is_wanted
+            if sampler.wants(time_s)
             else None
         )
 
@@ -75,8 +73,4 @@ def import_av() -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        import av
-    except ImportError as exc:
-        raise ConfigError("videos need PyAV; pip install 'millrace[video]'", key="input") from exc
-    return av
+    return open_video.import_av(key="input")

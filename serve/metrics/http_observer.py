@@ -19,11 +19,11 @@ CLIENT_GONE = "499"
 PLAIN_ROUTES = frozenset(
     {
         *("/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/predict", "/v1/models", "/v1/stream"),
-        *("/v2", "/v2/health/live", "/v2/health/ready", "/v2/repository/index"),
+        *("/v1/explain", "/v2", "/v2/health/live", "/v2/health/ready", "/v2/repository/index"),
     }
 )
 MODEL_ROUTE = re.compile(r"(/v[12]/models/)[^/]+(?:(/versions/)[^/]+)?((?:/[a-z]+)?)")
-MODEL_ACTIONS = frozenset({"", "/infer", "/predict", "/ready"})
+MODEL_ACTIONS = frozenset({"", "/explain", "/infer", "/predict", "/ready"})
 PAGE_PREFIX = "/page/"
 OTHER = "other"
 

@@ -2,8 +2,8 @@
 
 // Source: Okabe & Ito, Color Universal Design, 2008; black left out, which masks keep for the background.
 const FEW = [
-  [230, 159, 0],
   [86, 180, 233],
+  [230, 159, 0],
   [0, 158, 115],
   [240, 228, 66],
   [0, 114, 178],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from inference_core.errors import ShapeError
+from inference_core.export.mask_files import read_plane
 from serve.replay.given import Given
 from serve.replay.rows_of_run import RunRow
 
-OWN_COLUMNS = frozenset({"row_id", "image_id", "uri", "reused_from", "frame_index", "time_s", "mask_path"})
+OWN_COLUMNS = frozenset(
+    {"row_id", "image_id", "uri", "reused_from", "frame_index", "time_s", "mask_path", "map_path", "mask_rle"}
+)
 """Of the run: what an image is called there, and where its answer stands."""
 MASK = "mask"
 """Stands for the pixels of the mask among the columns."""
@@ -109,7 +110,7 @@ def mask_difference(expected_png: bytes, given_png: bytes | None) -> Difference 
         return Difference(column=MASK, size=math.inf, expected="a mask", given="none")
     if expected_png == given_png:
         return None
-    expected, given = (np.asarray(Image.open(io.BytesIO(png))) for png in (expected_png, given_png))
+    expected, given = (read_plane(data, origin=MASK) for data in (expected_png, given_png))
     if expected.shape != given.shape:
         return Difference(column=MASK, size=math.inf, expected=str(expected.shape), given=str(given.shape))
     num_other = int(np.count_nonzero(expected != given))

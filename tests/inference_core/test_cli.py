@@ -233,3 +233,45 @@ def test_the_installed_command(classifier: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["status"] == "ok"
+
+
+def test_predict_saves_pictures_beside_masks(millrace: Run, segmenter: Path, tmp_path: Path) -> None:
+    code, output, _ = millrace("predict", image(tmp_path, "a.png"), "--model", segmenter, "--save", tmp_path / "out")
+    row = json.loads(output)
+    assert code == 0
+    assert Path(row["picture_path"]).name == "a.png.overlay.png"
+    with Image.open(row["picture_path"]) as picture:
+        assert picture.width > 24  # the legend stands beside it
+    assert Path(row["mask_path"]).is_file()
+
+
+def test_predict_saves_the_kind_of_picture_that_is_asked_for(
+    millrace: Run, segmenter: Path, tmp_path: Path
+) -> None:
+    _, output, _ = millrace(
+        "predict", image(tmp_path, "a.png"), "--model", segmenter, "--save", tmp_path / "out", "--kind", "uncertainty"
+    )
+    assert Path(json.loads(output)["picture_path"]).name == "a.png.uncertainty.png"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--show",), "--show: needs a display, got none"),
+        (("--save", "out", "--kind", "boxes"), "kind: must be auto, overlay, contours, mask"),
+        (("--save", "out", "--kind", "before_after"), "--kind: must be another for a package without postprocess"),
+    ],
+)
+def test_predict_says_which_pictures_it_cannot_make(
+    millrace: Run,
+    segmenter: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    code, _, errors = millrace("predict", image(tmp_path, "a.png"), "--model", segmenter, *options)
+    assert code == 2
+    assert message in errors

@@ -11,7 +11,6 @@ from inference_core.validation import plain_facts
 from tests.specs import model_spec
 
 DETECTION = {"task": "detection", "output": {"decoder": {"name": "yolov8"}}}
-MASKS = {"task": "detection", "output": {"decoder": {"name": "yolov8", "masks": True}}}
 SEGMENTATION = {"task": "segmentation"}
 EMBEDDING = {"task": "embedding", "classes": None}
 OBLONG = {"input": {"fit": "stretch", "size_hw": [8, 16]}}
@@ -65,9 +64,14 @@ LAYERED = {"format": "timm", "architecture": {"name": "resnet18"}}
             id="features",
         ),
         pytest.param(
-            {**MASKS, "tta": ["hflip"]},
-            "must be absent with a decoder that gives masks, which are not merged",
-            id="instance masks",
+            {**EMBEDDING, "format": "ensemble", "weights": None, "ensemble": {**MEMBERS, "merge": "mean"}},
+            "ensemble.merge must be concat with task embedding, got mean",
+            id="mean of members' features",
+        ),
+        pytest.param(
+            {**EMBEDDING, "tta": {"views": ["hflip"], "merge": "concat"}},
+            "tta.merge must be mean with task embedding, got concat",
+            id="views side by side",
         ),
         pytest.param(
             {"dropout": {"samples": 10}},

@@ -15,6 +15,7 @@ from inference_core.images import Limits
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor, default_id, uri_of
 from inference_core.preparer import Preparer
+from inference_core.quality.grader import Grader
 from inference_core.records import Classification, Prediction, Segmentation, Uint8Array
 from inference_core.runner import Runner
 from inference_core.tasks.build import build_task
@@ -175,7 +176,7 @@ def test_lists_and_folders_are_cut_into_batches_from_their_beginning(count: int,
     predictor = Predictor(
         Preparer(spec.input, limits=Limits()),
         Runner(engine, task, batch_size=4),
-        Finisher(task, model_digest=""),
+        Finisher(task, model_digest="", grader=Grader(spec)),
         max_bytes=10**6,
     )
     expected = [4] * (count // 4) + [count % 4] * (count % 4 > 0)

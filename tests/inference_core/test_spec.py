@@ -16,8 +16,9 @@ from inference_core.input_spec import (
     Resampler,
     StretchMinmaxFilter,
 )
+from inference_core.postprocess_spec import PostprocessSpec
 from inference_core.prepare.resize import check_resampler
-from inference_core.spec import ModelSpec, PostprocessSpec
+from inference_core.spec import ModelSpec
 from inference_core.validation import build_settings
 from tests.specs import PLAIN_INPUT, input_spec, merged, model_spec, spec_data
 
@@ -221,6 +222,12 @@ def test_every_way_to_write_a_filter(entry: Any, expected: Any) -> None:
         pytest.param([{"min_area_px": 64}], [("min_area_px", 64)], id="pixels"),
         pytest.param([{"fill_holes": False}], [("fill_holes", False)], id="switch"),
         pytest.param([{"open_px": 1}, {"close_px": 5}], [("open_px", 1), ("close_px", 5)], id="order-is-kept"),
+        pytest.param([{"fill_holes": 40}], [("fill_holes", 40)], id="largest hole"),
+        pytest.param(
+            [{"max_area_px": 9}, {"keep_largest": 2}, {"clear_border": True}],
+            [("max_area_px", 9), ("keep_largest", 2), ("clear_border", True)],
+            id="components",
+        ),
         pytest.param([{"name": "open_px", "value": 3}], [("open_px", 3)], id="as-dumped"),
         pytest.param([PostprocessSpec(name="open_px", value=3)], [("open_px", 3)], id="built"),
     ],
@@ -242,7 +249,13 @@ def test_postprocess_steps(steps: list[Any], expected: list[tuple[str, int]]) ->
         pytest.param([{"min_area_px": True}], "must be a whole number of at least 1, got True", id="true"),
         pytest.param([{"open_px": 1.0}], "open_px must be a whole number of at least 1, got 1.0", id="fraction"),
         pytest.param([{"open_px": 4}], "open_px must be odd, the diameter of a disc, got 4; take one", id="even"),
-        pytest.param([{"fill_holes": 1}], "fill_holes must be true or false, got 1", id="switch-as-number"),
+        pytest.param([{"open_px": 1003}], "open_px must be at most 1001, got 1003; take a smaller disc", id="vast"),
+        pytest.param([{"fill_holes": 0}], "must be true, false or the largest hole in pixels, got 0", id="no-hole"),
+        pytest.param([{"clear_border": 1}], "clear_border must be true or false, got 1", id="switch-as-number"),
+        pytest.param(
+            [{"min_area_px": 4, "open_px": 3}], "must be a mapping of one name to its value, got {'min_area", id="two"
+        ),
+        pytest.param([{"classes": ["fore"]}], "must be a mapping of one name to its value, got {}", id="no-name"),
     ],
 )
 def test_wrong_postprocess_steps_are_refused(steps: Any, message: str) -> None:

@@ -27,6 +27,7 @@ EXPECTED = (
     r"good ok\n1 unsupported\n",
     r"",
     rf'\{{"type":"{TYPE_PREFIX}unsupported-type".*--data-binary @photo.jpg.*\}}',
+    r"",
     r"mr-[\w-]{43}\n",
 )
 """What each block writes, with the small models of the tests."""
@@ -42,7 +43,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpService]:
 
 
 def test_every_block_is_expected() -> None:
-    assert [language for language, _ in documented_blocks("HTTP")] == ["sh", "python", "python", "sh", "sh", "sh"]
+    assert [language for language, _ in documented_blocks("HTTP")] == ["sh", "python", "python", "sh", "sh", "sh", "sh"]
 
 
 @pytest.mark.parametrize("index", range(len(EXPECTED)))
@@ -57,9 +58,10 @@ def test_examples_run_as_they_stand(service: HttpService, tmp_path: Path, index:
     )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(EXPECTED[index], done.stdout, re.DOTALL), done.stdout
-    if "overlay.png" in text:
-        with Image.open(tmp_path / "overlay.png") as overlay:
-            assert overlay.mode == "RGB"
+    for name in ("overlay.png", "why.png"):
+        if name in text:
+            with Image.open(tmp_path / name) as picture:
+                assert picture.mode == "RGB"
 
 
 def test_every_kind_of_error_is_told() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from inference_core.records import Placement, Prepared, PreparedItem, RawItem, SourceFacts, StageMs
+from inference_core.models.package import load_package
+from inference_core.pipeline import build_finisher, build_preparer, build_runner
+from inference_core.predictor import Predictor
+from inference_core.records import Placement, Prepared, PreparedItem, RawItem, RawPart, SourceFacts, StageMs
 from inference_core.status import STATUSES
 from jobs.columns import (
     ITEM_SCHEMA,
@@ -24,6 +28,8 @@ from jobs.columns import (
     workers_of,
 )
 from jobs.worker_facts import WorkerFacts
+from tests.asset_packages import write_package
+from tests.view_nets import view_package
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SIZES = st.integers(1, 6)
@@ -61,14 +67,19 @@ def placements(draw: st.DrawFn) -> Placement:
 
 
 @st.composite
+def prepared_tiles(draw: st.DrawFn) -> Prepared:
+    placement = draw(placements())
+    shape = (placement.num_tiles, *placement.tile_hw, draw(st.sampled_from([1, 3])))
+    return Prepared(tiles=draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 255))), placement=placement)
+
+
+@st.composite
 def prepared_items(draw: st.DrawFn) -> PreparedItem:
     facts: dict[str, Any] = {"source": draw(SOURCES), "stage_ms": draw(TIMES)}
     if draw(st.booleans()):
         return PreparedItem(**facts, status=draw(st.sampled_from(FAILURES)), error=draw(TEXTS))
-    placement = draw(placements())
-    shape = (placement.num_tiles, *placement.tile_hw, draw(st.sampled_from([1, 3])))
-    tiles = draw(hnp.arrays(np.uint8, shape, elements=st.integers(0, 255)))
-    return PreparedItem(**facts, prepared=Prepared(tiles=tiles, placement=placement))
+    prepared, *others = draw(st.lists(prepared_tiles(), min_size=1, max_size=3))
+    return PreparedItem(**facts, prepared=prepared, others=tuple(others))
 
 
 @st.composite
@@ -76,8 +87,9 @@ def raw_items(draw: st.DrawFn) -> RawItem:
     facts: dict[str, Any] = {"source": draw(SOURCES), "stage_ms": draw(TIMES), "engine": draw(TEXTS)}
     if draw(st.booleans()):
         return RawItem(**facts, status=draw(st.sampled_from(FAILURES)), error=draw(TEXTS))
-    raw = draw(st.dictionaries(TEXTS, ARRAYS, max_size=3))
-    return RawItem(**facts, placement=draw(placements()), raw=raw)
+    arrays = st.dictionaries(TEXTS, ARRAYS, max_size=3)
+    others = draw(st.lists(st.builds(RawPart, placement=placements(), raw=arrays), max_size=2))
+    return RawItem(**facts, placement=draw(placements()), raw=draw(arrays), others=tuple(others))
 
 
 def keys_for(count: int) -> list[Keys]:
@@ -104,10 +116,9 @@ def test_prepared_items_survive(items: list[PreparedItem]) -> None:
     assert decoded_keys == keys
     for actual, expected in zip(decoded, items, strict=True):
         assert_same_facts(actual, expected)
-        assert (actual.prepared is None) == (expected.prepared is None)
-        if actual.prepared and expected.prepared:
-            assert actual.prepared.placement == expected.prepared.placement
-            assert_same_array(actual.prepared.tiles, expected.prepared.tiles)
+        for block, other in zip(actual.blocks, expected.blocks, strict=True):
+            assert block.placement == other.placement
+            assert_same_array(block.tiles, other.tiles)
 
 
 @given(st.lists(raw_items(), max_size=5))
@@ -118,12 +129,35 @@ def test_raw_items_survive(items: list[RawItem]) -> None:
     assert decoded_keys == keys
     for actual, expected in zip(decoded, items, strict=True):
         assert_same_facts(actual, expected)
-        assert (actual.placement, actual.engine) == (expected.placement, expected.engine)
-        assert (actual.raw is None) == (expected.raw is None)
-        assert list(actual.raw or {}) == list(expected.raw or {})
-        for name, array in (expected.raw or {}).items():
-            assert actual.raw is not None
-            assert_same_array(actual.raw[name], array)
+        assert actual.engine == expected.engine
+        for part, other in zip(actual.parts, expected.parts, strict=True):
+            assert part.placement == other.placement
+            assert list(part.raw) == list(other.raw)
+            for name, array in other.raw.items():
+                assert_same_array(part.raw[name], array)
+
+
+def test_an_ensemble_whose_members_see_other_sizes_answers_alike_stage_by_stage(tmp_path: Path) -> None:
+    """Through the columns, as in the split layout."""
+    for index, fit in enumerate(({"fit": "native", "multiple_px": 8}, {"fit": "letterbox", "size_hw": [24, 32]})):
+        view_package(tmp_path / f"net{index}", "shade", input=fit)
+    members = [{"package": "../net0"}, {"package": "../net1", "weight": 2.0}]
+    facts = {"name": "both", "task": "segmentation", "format": "ensemble", "ensemble": {"members": members}}
+    package = load_package(str(write_package(tmp_path / "both", facts)))
+    images = [*np.random.default_rng(0).integers(0, 256, (3, 20, 40, 3), dtype=np.uint8), b"none"]
+    preparer, finisher = build_preparer(package), build_finisher(package)
+    runner = build_runner(package, device="cpu", num_threads=1, batch_size=2)
+    items = [preparer.prepare(image, image_id=str(index)) for index, image in enumerate(images)]
+    assert [len(item.blocks) for item in items] == [2, 2, 2, 0]
+    _, prepared = decode_prepared(encode_prepared(keys_for(4), items))
+    _, raw = decode_raw(encode_raw(keys_for(4), runner.infer(prepared)))
+    found = [finisher.finish(item) for item in raw]
+    expected = Predictor.load(package, device="cpu", num_threads=1, batch_size=2).predict_batch(images)
+    assert [one.status for one in found] == [one.status for one in expected] == ["ok", "ok", "ok", "unsupported"]
+    for one, other in zip(found[:3], expected[:3], strict=True):
+        assert_same_array(one.result.mask, other.result.mask)  # type: ignore[union-attr]
+        assert_same_array(one.result.scores, other.result.scores)  # type: ignore[union-attr]
+    assert raw[0].num_bytes == 24 * 40 + 24 * 32  # a byte for each pixel of each input
 
 
 def prepared_item(tiles: np.ndarray, image_id: str = "a") -> PreparedItem:

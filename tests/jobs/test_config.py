@@ -34,7 +34,7 @@ def test_the_limits_of_a_job_are_those_of_the_core_unless_set() -> None:
         ({"max_error_frac": 1.5}, "less than or equal to 1"),
         ({"max_error_frac": float("nan")}, "less than or equal to 1"),
         ({"limits": {"max_bytes": 0}}, "greater than 0"),
-        ({"results": {"masks": "jpg"}}, "'png' or 'none'"),
+        ({"results": {"masks": "jpg"}}, "'rle', 'none' or 'auto'"),
         ({"execution": {"layout": "both"}}, "'auto', 'split' or 'whole'"),
         ({"execution": {"device": "cuda:1"}}, "pattern"),
         ({"execution": {"no_progress_timeout_s": 0}}, "greater than 0"),

@@ -194,6 +194,30 @@ def test_a_job_with_views_of_its_own_keeps_the_package_that_says_so(make_job: Ma
         find_model(make_job(tta="[vflip]"))
 
 
+def test_a_job_with_rules_of_its_own_judges_by_them(make_job: MakeJob) -> None:
+    rules = "[{when: {score: {below: 0.999}}, verdict: review, reason: unsure}]"
+    plain, job = find_model(make_job()).package, make_job(statistics="full", quality__rules=rules)
+    package = find_model(job).package
+    assert package.digest != plain.digest
+    assert package.spec.statistic_groups == ("margin", "image")
+    run_shards(job, package, plan_job(job, package))
+    rows = [row for row in read_rows(output_of(job)) if row["status"] == "ok"]
+    assert rows
+    assert all((row["verdict"] == "review") == (row["score"] < 0.999) for row in rows)
+    assert all(0 < row["brightness"] < 1 and row["margin"] > 0 for row in rows)
+    assert find_model(job).package.digest == package.digest
+    with pytest.raises(ConfigError, match=r"belongs to another run:\n  model_digest: "):
+        find_model(make_job(statistics="full"))
+
+
+def test_rules_that_do_not_fit_the_model_are_refused(make_job: MakeJob, graph: Path) -> None:
+    rules = "[{when: {num_objects: {below: 1}}, verdict: review}]"
+    with pytest.raises(ConfigError, match="must name what task classification tells, got 'num_objects'"):
+        find_model(make_job(quality__rules=rules))
+    with pytest.raises(ConfigError, match=r"statistics: must go with a model package, .* set model_facts.statistics"):
+        find_model(make_job(model=str(graph), statistics="full", **SAID))
+
+
 def test_the_identity_alone_is_the_package_as_it_is(make_job: MakeJob) -> None:
     assert find_model(make_job(tta="[identity]")).package.digest == find_model(make_job()).package.digest
 

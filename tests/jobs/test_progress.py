@@ -103,6 +103,7 @@ def test_json_lines(counter: Counter, clock: Clock, capsys: pytest.CaptureFixtur
     assert datetime.fromisoformat(states[2].pop("time")).tzinfo is not None
     assert states[2] == {
         "event": "progress",
+        "stage": "images",
         "done": 130,
         "total": 1000,
         "is_whole": True,

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from inference_core.errors import JobError
+from inference_core.export.mask_files import PlaneOutput
+from inference_core.export.rows import DEFAULT_PLANES
 from inference_core.models.package import ModelPackage
 from inference_core.predictor import Predictor
 from inference_core.provenance import sha256_hex
@@ -28,7 +30,7 @@ SHARDS = Shards(((2, 3), (1, 1)))
 IDS = ("a.png", "sub/b c.png", "bad.png")
 
 
-def make_sink(output: Path, package: ModelPackage, *, writes_masks: bool = True) -> ShardSink:
+def make_sink(output: Path, package: ModelPackage, *, planes: PlaneOutput = DEFAULT_PLANES) -> ShardSink:
     plan = Plan(
         schema_version=2,
         run_id="cafe",
@@ -45,7 +47,7 @@ def make_sink(output: Path, package: ModelPackage, *, writes_masks: bool = True)
         spec=package.spec,
         model_digest=package.digest,
         shards=SHARDS,
-        writes_masks=writes_masks,
+        planes=planes,
     )
 
 
@@ -102,7 +104,7 @@ def test_masks_hold_the_class_ids(tmp_path: Path, segmenter: ModelPackage) -> No
 
 
 def test_masks_can_be_left_out(tmp_path: Path, segmenter: ModelPackage) -> None:
-    make_sink(tmp_path, segmenter, writes_masks=False).commit(0, predict(segmenter), started_s=0)
+    make_sink(tmp_path, segmenter, planes=PlaneOutput(masks="none")).commit(0, predict(segmenter), started_s=0)
     assert not (tmp_path / "masks").exists()
     assert CommitLog(str(tmp_path)).read(0).num_masks == 0
 

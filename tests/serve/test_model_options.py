@@ -67,7 +67,7 @@ def test_takes_the_default(facts: dict[str, Any]) -> None:
 
 
 def raw_item(facts: dict[str, Any], raw: dict[str, Any]) -> RawItem:
-    item = blank_item(model_spec(facts).input)
+    item = blank_item([model_spec(facts).input])
     assert item.prepared is not None
     return RawItem(source=item.source, placement=item.prepared.placement, raw=raw, engine="test")
 
@@ -109,6 +109,33 @@ def test_top_k_keeps_the_best() -> None:
     assert isinstance(narrowed, Classification)
     assert (narrowed.class_ids.tolist(), narrowed.labels, narrowed.entropy) == ([2, 0], ("blue", "red"), 0.9)
     assert narrow(result, Options(top_k=3)) is result
+
+
+def test_a_callers_threshold_of_boxes_is_judged_anew_and_fewer_classes_are_not() -> None:
+    rules = [{"when": {"num_objects": {"below": 2}}, "verdict": "review", "reason": "few"}]
+    facts = {**YOLOX, "statistics": ["scores"], "quality": {"rules": rules}}
+    raw = {
+        "boxes_xyxy": np.array([[[0, 0, 2, 2], [1, 1, 4, 4]]], np.float32),
+        "scores": np.array([[0.75, 0.5]], np.float32),
+        "class_ids": np.array([[0, 1]], np.int32),
+        "num_boxes": np.array([2], np.int32),
+    }
+    options = ModelOptions(package_of(b"", facts))
+    whole = options.finish(raw_item(facts, raw), Options())
+    fewer = options.finish(raw_item(facts, raw), Options(threshold=0.625))
+    assert (whole.verdict, whole.statistics["score_mean"]) == ("accept", 0.625)
+    assert (fewer.verdict, fewer.reasons, fewer.statistics["score_mean"]) == ("review", ("few",), 0.75)
+    close = {"quality": {"rules": [{"when": {"margin": {"below": 0.5}}, "verdict": "review"}]}}
+    item = raw_item(
+        close,
+        {
+            "class_ids": np.array([[2, 0]], np.int32),
+            "scores": np.array([[0.5, 0.25]], np.float32),
+            "entropy": np.array([0.5], np.float32),
+        },
+    )
+    one = ModelOptions(package_of(b"", close)).finish(item, Options(top_k=1))
+    assert (one.verdict, one.statistics["margin"]) == ("review", 0.25)
 
 
 def test_a_box_at_the_threshold_stays() -> None:

@@ -50,6 +50,8 @@ OPERATIONS = (
     "GET /v1/models/{model}",
     "POST /v1/predict",
     "POST /v1/models/{model}/predict",
+    "POST /v1/explain",
+    "POST /v1/models/{model}/explain",
     "GET /healthz",
     "GET /readyz",
 )

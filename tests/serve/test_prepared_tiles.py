@@ -42,7 +42,8 @@ def test_a_tile_is_its_own_image() -> None:
 
 def test_the_blank_item_is_one_that_the_model_takes() -> None:
     spec = input_spec({"color": "gray"})
-    item = blank_item(spec)
+    item = blank_item([spec])
     assert item.prepared is not None
+    assert item.others == ()
     check_tiles(item.prepared.tiles, spec, max_pixels=10**6)
     assert item.prepared.placement.tile_hw == blank_hw(spec)

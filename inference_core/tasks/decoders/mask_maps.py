@@ -144,8 +144,3 @@ def mask_windows(
         margin = (high - low) * share + pixels * side / num_pixels
         ends.append((xp.clip(low - margin, 0.0, float(side)), xp.clip(high + margin, 0.0, float(side))))
     return xp.stack([ends[0][0], ends[1][0], ends[0][1], ends[1][1]], axis=-1)
-
-
-def has_logit_masks(decoder: DecoderSpec) -> bool:
-    """Whether the maps of a decoder that gives masks are logits."""
-    return not isinstance(decoder, TorchvisionDecoder)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from inference_core.engines.build import build_engine
 from inference_core.engines.protocol import LoadingEngine
@@ -24,6 +26,7 @@ from inference_core.runner import Runner
 from inference_core.tasks.build import build_task
 from tests.asset_packages import write_package
 from tests.bright_box import BrightBox
+from tests.drawn_objects import CLASSES, DECODERS, disc, draw, drawn_package, mask_iou, rectangle
 from tests.onnx_graphs import pixel_planes
 from tests.specs import package_of
 from tests.view_nets import view_package
@@ -120,10 +123,12 @@ def test_batches_that_overlap_give_the_same(tmp_path: Path, more: dict[str, Any]
     assert isinstance(built, TorchEngine)
     engine = CpuLoader(built)
     source, answer = ViewsOfModel(engine, package.spec, code=package.code), build_answer(package.spec)
-    overlapped = OverlappedEnhancedEngine(source, answer, loaders=[engine], facts=engine.facts)
+    overlapped = OverlappedEnhancedEngine(source, answer, engines=[engine], loaders=[engine], facts=engine.facts)
     preparer, task = build_preparer(package), build_task(package.spec)
     items = [preparer.prepare(picture(seed), image_id=str(seed)) for seed in range(7)]
-    expected = Runner(EnhancedEngine(source, answer, facts=engine.facts), task, batch_size=3).infer(items)
+    expected = Runner(EnhancedEngine(source, answer, engines=[engine], facts=engine.facts), task, batch_size=3).infer(
+        items
+    )
     assert engine.num_begun == 0
     found = Runner(overlapped, task, batch_size=3).infer(items)
     assert engine.num_begun == 3
@@ -248,3 +253,38 @@ def test_features_of_views_are_averaged_before_they_are_scaled(tmp_path: Path) -
     (result,) = answers(package, [left])
     np.testing.assert_allclose(result.vector, [0.5**0.5] * 2, atol=1e-6)
     assert result.norm == pytest.approx(4 * 2**0.5)
+
+
+@pytest.mark.parametrize("merge", ["nms", "wbf"])
+@pytest.mark.parametrize("kind", sorted(DECODERS))
+def test_instance_masks_of_all_views_are_those_of_one(tmp_path: Path, kind: str, merge: str) -> None:
+    fit = {"fit": "native", "multiple_px": 4}
+    plain = load_package(str(drawn_package(tmp_path / "plain", kind, fit=fit)))
+    image, masks = draw((64, 80), [disc(20, 24, 12), rectangle(40, 56, 16, 24)])  # sides and gaps are multiples of 4
+    (expected,) = answers(plain, [image])
+    facts = yaml.safe_load((tmp_path / "plain" / "model.yaml").read_text())
+    folder = tmp_path / "views"
+    shutil.copytree(tmp_path / "plain", folder)
+    views = {"tta": {"views": ALL_VIEWS, "merge": merge}}
+    found, nothing = answers(load_package(str(write_package(folder, {**facts, **views}))), [image, image * 0])
+    assert found.labels == expected.labels
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=0.01)
+    for one, other in zip(found.masks, expected.masks, strict=True):
+        assert mask_iou(one.to_array(), other.to_array()) > 0.99
+    assert max(mask_iou(found.masks[0].to_array(), shown) for shown in masks) > 0.9
+    assert (len(nothing.scores), nothing.masks) == (0, ())
+
+
+def test_members_with_instance_masks_share_a_forward(tmp_path: Path) -> None:
+    fit = {"fit": "native", "multiple_px": 4}
+    drawn_package(tmp_path / "one", "yolo", fit=fit)
+    drawn_package(tmp_path / "two", "mask2former", fit=fit)
+    members = [{"package": "../one"}, {"package": "../two"}]
+    facts = {"name": "both", "task": "detection", "format": "ensemble", "ensemble": {"members": members}}
+    package = load_package(str(write_package(tmp_path / "both", facts)))
+    assert not package.has_unlike_inputs
+    image, masks = draw((64, 80), [disc(20, 24, 12), rectangle(40, 56, 16, 24)])
+    (found,) = answers(package, [image])
+    assert len(found.masks) == len(masks)
+    for name, shown in zip(CLASSES, masks, strict=True):
+        assert mask_iou(found.masks[found.labels.index(name)].to_array(), shown) > 0.9

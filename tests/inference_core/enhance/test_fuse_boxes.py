@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,19 @@ def test_weights_move_boxes_and_scores() -> None:
 def test_other_classes_are_other_objects() -> None:
     forwards = [boxes_of([([0, 0, 10, 10], 0.5, 0)]), boxes_of([([0, 0, 10, 10], 0.5, 1)])]
     assert fuse_boxes(forwards, weights=[1.0, 1.0], iou_threshold=0.5).class_ids.tolist() == [0, 1]
+
+
+def test_what_is_carried_is_that_of_the_best_box() -> None:
+    box = [0, 0, 4, 4]
+    carried = [np.float32([[0.1] * 3, [0.2] * 3]), np.float32([[0.3] * 3])]
+    forwards = [
+        replace(boxes_of(rows), carried={"masks": masks})
+        for rows, masks in zip(([(box, 0.5, 0), (box, 0.6, 1)], [(box, 0.7, 0)]), carried, strict=True)
+    ]
+    plain = fuse_boxes(forwards, weights=[1, 1], iou_threshold=0.5)
+    assert plain.class_ids.tolist() == [0, 1]
+    np.testing.assert_array_equal(plain.carried["masks"], np.float32([[0.3] * 3, [0.2] * 3]))
+    weighted = fuse_boxes(forwards, weights=[2, 1], iou_threshold=0.5)
+    np.testing.assert_array_equal(
+        weighted.carried["masks"][weighted.class_ids.tolist().index(0)], [np.float32(0.1)] * 3
+    )

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from inference_core.enhance.views import apply_view, boxes_back, planes_back, turn, turn_back, view_hw
+from inference_core.enhance.views import apply_view, boxes_back, candidates_back, planes_back, turn, turn_back, view_hw
+from inference_core.tasks.candidates import Candidates
+from inference_core.tasks.instance_masks import MaskPart, place_mask
 from inference_core.view_spec import View, parse_view
 from tests.arrays import LIBRARIES, array_of, numpy_of
 
@@ -113,3 +115,45 @@ def test_planes_of_a_scaled_view_are_resampled() -> None:
     np.testing.assert_allclose(
         back[0, 0], np.broadcast_to((np.linspace(0, 1, 16)).reshape(8, 2).mean(axis=1), (2, 8)), atol=1e-6
     )
+
+
+@each_library
+@each_turn
+@given(data=st.data())
+def test_instance_masks_come_back_over_the_pixels_that_they_were_made_of(
+    view: View, library: str, data: st.DataObject
+) -> None:
+    """The mask of a turned object, turned back, is pixel by pixel that of the object."""
+    height, width = data.draw(st.tuples(st.integers(4, 12), st.integers(4, 12)))
+    grid = data.draw(arrays(np.uint8, (3, 3), elements=st.sampled_from([0, 255])))
+    y_min, x_min = data.draw(st.integers(0, height - 4)), data.draw(st.integers(0, width - 4))
+    window = np.float32([x_min, y_min, x_min + 3, y_min + 3])
+    expected = place_mask([MaskPart(grid=grid, window_xyxy=window)], image_hw=(height, width), level=0.5).to_array()
+    turned_hw = view_hw(view, (height, width), multiple_px=1)
+    rows, columns = np.nonzero(turn(box_pixels(window, (height, width)), view, axes=(0, 1)))
+    seen_window = np.float32([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    seen_grid = np.ascontiguousarray(turn(grid, view, axes=(0, 1)))
+    found = Candidates(
+        boxes_xyxy=array_of([[seen_window]], library=library),
+        scores=array_of([[0.5]], library=library),
+        class_ids=array_of([[0]], library=library),
+        carried={
+            "masks": pixels_of(seen_grid[None, None], library=library),
+            "mask_windows": array_of([[seen_window]], library=library),
+        },
+    )
+    seen = place_mask([MaskPart(grid=seen_grid, window_xyxy=seen_window)], image_hw=turned_hw, level=0.5).to_array()
+    np.testing.assert_array_equal(turn(expected, view, axes=(0, 1)), seen)
+    back = candidates_back(view, found, tile_hw=(height, width), multiple_px=1)
+    part = MaskPart(
+        grid=numpy_of(back.carried["masks"])[0, 0], window_xyxy=numpy_of(back.carried["mask_windows"])[0, 0]
+    )
+    np.testing.assert_array_equal(place_mask([part], image_hw=(height, width), level=0.5).to_array(), expected)
+
+
+def box_pixels(box_xyxy: Any, image_hw: tuple[int, int]) -> Any:
+    """(H, W) bool, the pixels of a box of whole pixels."""
+    x_min, y_min, x_max, y_max = (int(value) for value in box_xyxy)
+    pixels = np.zeros(image_hw, np.bool_)
+    pixels[y_min:y_max, x_min:x_max] = True
+    return pixels

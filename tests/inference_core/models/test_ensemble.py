@@ -8,9 +8,12 @@ import pytest
 import yaml
 
 from inference_core.errors import ConfigError
-from inference_core.models.package import ModelPackage, load_package
+from inference_core.models.ensemble import input_blocks
+from inference_core.models.package import ModelPackage, load_package, trusted
+from inference_core.pipeline import build_preparer
 from inference_core.predictor import Predictor
 from tests.asset_packages import write_package
+from tests.drawn_objects import DECODERS, drawn_package
 from tests.hooked_packages import hooked_classifier
 from tests.tiny_models import tiny_classifier, tiny_segmenter
 
@@ -126,7 +129,7 @@ def test_code_of_the_first_members_filters_is_found(tmp_path: Path) -> None:
             {"weights": "net.onnx"}, "weights must be absent with format ensemble, got net.onnx", id="weights"
         ),
         pytest.param({"tta": ["hflip"]}, "tta and dropout must be absent with format ensemble", id="views"),
-        pytest.param({"task": "multilabel"}, "must be of the ensemble's task .*, got classification in", id="task"),
+        pytest.param({"task": "multilabel"}, "must be of the ensemble's task, got classification in", id="task"),
         pytest.param({"classes": ["a", "b", "c"]}, None, id="names of its own"),
         pytest.param(
             {"ensemble": {"members": [{"package": "../net0"}, {"package": "../net1", "weight": 0}]}},
@@ -155,9 +158,9 @@ def test_what_an_ensemble_must_say(tmp_path: Path, spec: dict[str, Any], message
         pytest.param({"classes": ["red", "blue", "green"]}, "got 'blue' for 'green' as class 1 in", id="order"),
         pytest.param({"classes": ["red", "green"]}, "got 2 for 3 classes in", id="number"),
         pytest.param(
-            {"input": {"fit": "stretch", "size_hw": [8, 8]}},
-            r"got input.size_hw \[8, 8\] for \[16, 16\] in",
-            id="input",
+            {"input": {"fit": "stretch", "size_hw": [16, 16], "decode": {"alpha": "drop"}}},
+            r"input.decode of the first member, .*got input.decode.alpha drop for white in .*; decode alike",
+            id="decoding",
         ),
     ],
 )
@@ -166,6 +169,68 @@ def test_members_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, 
     facts = yaml.safe_load((tmp_path / "net1" / "model.yaml").read_text())
     write_package(tmp_path / "net1", {**facts, **changes})
     with pytest.raises(ConfigError, match=f"ensemble.members.1: must have the .*{message}"):
+        load_package(uri)
+
+
+def test_an_input_of_its_own_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"input: must be absent or that of the first member in an ensemble, .*remove"
+    ):
+        load_package(pair(tmp_path, input={"fit": "stretch", "size_hw": [8, 8]}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "blocks"),
+    [
+        pytest.param({}, (0, 0), id="the same"),
+        pytest.param({"mean": [0.5], "std": [0.25], "scale": 1.0}, (0, 0), id="other normalisation"),
+        pytest.param({"color": "bgr"}, (0, 0), id="order of channels"),
+        pytest.param({"size_hw": [8, 8]}, (0, 1), id="size"),
+        pytest.param({"filters": ["gray"]}, (0, 1), id="filters"),
+        pytest.param({"interpolation": "area"}, (0, 1), id="interpolation"),
+    ],
+)
+def test_members_share_what_is_prepared_alike(tmp_path: Path, changes: dict[str, Any], blocks: tuple[int, ...]) -> None:
+    uri = pair(tmp_path)
+    facts = yaml.safe_load((tmp_path / "net1" / "model.yaml").read_text())
+    write_package(tmp_path / "net1", {**facts, "input": {**facts["input"], **changes}})
+    package = load_package(uri)
+    assert input_blocks(package.members) == blocks
+    assert package.has_unlike_inputs == (blocks != (0, 0))
+    assert [block.spec.input for block in package.blocks[1:]] == [package.members[1].spec.input] * max(blocks)
+
+
+def test_filters_of_other_code_prepare_otherwise(tmp_path: Path) -> None:
+    for index, code in enumerate(("return pixels // 2", "return pixels // 4")):
+        hooked_classifier(
+            tmp_path / f"net{index}",
+            files={"own.py": f"def dim(pixels):\n    {code}\n"},
+            input__filters=[{"import": "./own.py:dim"}],
+        )
+    package = load_package(ensemble(tmp_path / "both", {"package": "../net0"}, {"package": "../net1"}))
+    assert input_blocks(package.members) == (0, 1)
+    image = pictures(1)[0]
+    item = build_preparer(trusted(package)).prepare(image, image_id="")
+    halves, quarters = (int(block.tiles.astype(int).sum()) for block in item.blocks)
+    assert halves == pytest.approx(2 * quarters, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        pytest.param(
+            {"decoder": DECODERS["torchvision"]}, r"\(logits, mask_px 56\), got scores, mask_px 56", id="kind"
+        ),
+        pytest.param({"mask_px": 14}, r"\(logits, mask_px 56\), got logits, mask_px 14", id="size"),
+        pytest.param({"decoder": {"name": "detr"}}, r"\(logits, mask_px 56\), got none", id="none"),
+    ],
+)
+def test_instance_masks_of_two_kinds_are_refused(tmp_path: Path, output: dict[str, Any], message: str) -> None:
+    fit = {"fit": "native", "multiple_px": 4}
+    drawn_package(tmp_path / "net0", "mask2former", fit=fit)
+    drawn_package(tmp_path / "net1", "mask2former", fit=fit, **output)
+    uri = ensemble(tmp_path / "both", {"package": "../net0"}, {"package": "../net1"}, task="detection")
+    with pytest.raises(ConfigError, match=f"members.1: must give instance masks as the first member does {message}"):
         load_package(uri)
 
 

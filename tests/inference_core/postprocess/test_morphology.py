@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
+from skimage.morphology import closing as skimage_closing
+from skimage.morphology import opening as skimage_opening
 
 from inference_core.errors import ConfigError
-from inference_core.postprocess.morphology import close_classes, disc, fill_class_holes, open_classes
+from inference_core.postprocess.morphology import close_classes, disc, open_classes
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=14)
 BINARY = hnp.arrays(np.uint8, SHAPES, elements=st.integers(0, 1))
@@ -76,36 +78,33 @@ def test_closing_joins_a_gap_and_the_lower_class_wins() -> None:
 
 
 @settings(deadline=None)
-@given(mask=BINARY)
-def test_binary_holes_are_scipys(mask: np.ndarray) -> None:
-    mask.setflags(write=False)
-    assert np.array_equal(fill_class_holes(mask), ndimage.binary_fill_holes(mask))
+@given(mask=MASKS, diameter_px=DIAMETERS, chosen=st.sets(st.sampled_from([1, 2, 255])))
+def test_only_named_classes_change(mask: np.ndarray, diameter_px: int, chosen: set[int]) -> None:
+    opened = open_classes(mask, diameter_px=diameter_px, class_ids=chosen)
+    assert set(mask[opened != mask].tolist()) <= chosen
+    closed = close_classes(mask, diameter_px=diameter_px, class_ids=chosen)
+    assert set(closed[closed != mask].tolist()) <= chosen
 
 
 @settings(deadline=None)
-@given(mask=MASKS, background=st.sampled_from([0, 2]))
-def test_holes_of_classes_are_scipys_where_there_is_background(mask: np.ndarray, background: int) -> None:
-    expected = mask.copy()
-    for class_id in sorted(set(np.unique(mask).tolist()) - {background}):
-        expected[ndimage.binary_fill_holes(mask == class_id) & (expected == background)] = class_id
-    assert np.array_equal(fill_class_holes(mask, background=background), expected)
+@given(mask=BINARY, diameter_px=DIAMETERS, before=st.integers(0, 9), behind=st.integers(0, 9))
+def test_where_a_class_lies_in_its_image_is_seen_at_the_edge_alone(
+    mask: np.ndarray, diameter_px: int, before: int, behind: int
+) -> None:
+    wide = np.pad(mask, ((before, behind), (behind, before)))
+    kernel = disc(diameter_px).astype(bool)
+    assert np.array_equal(open_classes(wide, diameter_px=diameter_px), dilate(erode(wide, kernel), kernel))
+    assert np.array_equal(close_classes(wide, diameter_px=diameter_px), erode(dilate(wide, kernel), kernel))
 
 
-def test_other_classes_inside_a_hole_stay() -> None:
-    mask = np.full((5, 5), 1, np.uint8)
-    mask[1:4, 1:4] = 0
-    mask[2, 2] = 2
-    filled = fill_class_holes(mask)
-    assert filled[2, 2] == 2
-    assert (filled == 1).sum() == 24
-
-
-@pytest.mark.parametrize(("outer", "inner"), [(1, 2), (2, 1)])
-def test_a_hole_inside_two_rings_goes_to_the_lower_class(outer: int, inner: int) -> None:
-    mask = np.full((7, 7), outer, np.uint8)
-    mask[1:6, 1:6] = inner
-    mask[2:5, 2:5] = 0
-    assert np.all(fill_class_holes(mask)[2:5, 2:5] == 1)
+def test_opening_is_skimages() -> None:
+    mask = (np.random.default_rng(3).random((60, 70)) < 0.8).astype(np.uint8)
+    for diameter_px in (3, 5, 9):
+        footprint = disc(diameter_px)
+        expected = skimage_opening(mask, footprint, mode="ignore")
+        assert np.array_equal(open_classes(mask, diameter_px=diameter_px), expected)
+        expected = skimage_closing(mask, footprint, mode="ignore")
+        assert np.array_equal(close_classes(mask, diameter_px=diameter_px), expected)
 
 
 @pytest.mark.parametrize("diameter_px", [0, -3, 2, 4])

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from inference_core.stats.drift import (
     NUM_GROUPS,
     chi_squared_p_value,
+    chi_squared_tail,
     drift_of,
     drift_of_classes,
     grouped,
@@ -97,9 +98,16 @@ def test_the_chance_of_classes_is_scipys(reference: np.ndarray[Any, Any], found:
     seen = (reference + found) > 0
     if seen.sum() > 1:
         expected = scipy.stats.chi2_contingency(np.stack([reference[seen], found[seen]]), correction=False).pvalue
-        assert chi_squared_p_value(reference, found) == pytest.approx(expected, abs=0.01)
+        assert chi_squared_p_value(reference, found) == pytest.approx(expected, abs=1e-9)
     else:
         assert chi_squared_p_value(reference, found) == 1
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 79, 80, 999, 1000])
+@pytest.mark.parametrize("ratio", [0.0, 1e-9, 0.1, 0.9, 1.0, 1.1, 3.0, 40.0])
+def test_the_tail_is_scipys(degrees: int, ratio: float) -> None:
+    expected = scipy.stats.chi2.sf(ratio * degrees, degrees)
+    assert chi_squared_tail(ratio * degrees, degrees=degrees) == pytest.approx(expected, abs=1e-9)
 
 
 def test_classes_that_vanish_drift() -> None:

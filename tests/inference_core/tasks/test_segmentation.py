@@ -32,6 +32,7 @@ def task_of(classes: list[str], *, fit: dict[str, Any] | None = None, **options:
         "input": fit or NATIVE,
         "calibration": {"temperature": options.pop("temperature", 1.0)},
         "postprocess": options.pop("postprocess", []),
+        "components": options.pop("components", None),
         "output": options,
     }
     task = build_task(model_spec(facts))
@@ -317,6 +318,68 @@ def test_postprocessing_changes_mask_and_measures() -> None:
     assert clean.class_pixels.tolist() == [64 - 9, 9]
     assert (clean.mask[2, 2], clean.mask[6, 6]) == (1, 0)
     assert np.array_equal(plain.scores, clean.scores)
+
+
+def test_steps_of_named_classes_leave_the_others_and_tell_what_they_did() -> None:
+    labels = np.array([[[1, 0, 2, 0, 1, 1]]], np.uint8)
+    raw = {"class_map": labels, "score_map": np.full_like(labels, 255)}
+    task = task_of(FOUR, postprocess=[{"min_area_px": 2, "classes": ["a", "c"]}])
+    result = finished(task, raw, whole((1, 6)))
+    assert result.mask.tolist() == [[0, 0, 2, 0, 1, 1]]
+    row = task.to_row(result)
+    assert set(row) == {field.name for field in task.result_fields}
+    assert row["postprocess"] == [
+        {
+            "name": "min_area_px",
+            "value": 2,
+            "components": 1,
+            "pixels": 1,
+            "classes": [{"class_id": 1, "label": "a", "components": 1, "pixels": 1}],
+        }
+    ]
+
+
+def test_components_are_those_of_the_cleaned_mask() -> None:
+    labels = np.array([[[1, 0, 2, 0, 1, 1]]], np.uint8)
+    raw = {"class_map": labels, "score_map": np.array([[[255, 255, 51, 255, 102, 204]]], np.uint8)}
+    task = task_of(FOUR, postprocess=[{"min_area_px": 2, "classes": ["a"]}], components={"max_count": 1})
+    result = finished(task, raw, whole((1, 6)))
+    assert result.components is not None
+    assert result.components.areas_px.tolist() == [2]
+    row = task.to_row(result)
+    assert set(row) == {field.name for field in task.result_fields}
+    assert row["num_components"] == 2
+    assert row["components"] == [
+        {
+            "class_id": 1,
+            "label": "a",
+            "area_px": 2,
+            "score": pytest.approx(0.6),
+            "x_min": 4,
+            "y_min": 0,
+            "x_max": 6,
+            "y_max": 1,
+            "centroid_x": 5.0,
+            "centroid_y": 0.5,
+            "eccentricity": 1.0,
+        }
+    ]
+
+
+def test_components_of_named_classes_and_of_none() -> None:
+    labels = np.array([[[1, 0, 2, 0, 1, 1]]], np.uint8)
+    raw = {"class_map": labels, "score_map": np.full_like(labels, 255)}
+    task = task_of(FOUR, components={"classes": ["b", "c"]})
+    row = task.to_row(finished(task, raw, whole((1, 6))))
+    assert [one["label"] for one in row["components"]] == ["b"]
+    empty = task.to_row(finished(task, {**raw, "class_map": np.zeros_like(labels)}, whole((1, 6))))
+    assert (empty["num_components"], empty["components"]) == (0, [])
+
+
+def test_a_package_that_asks_for_nothing_has_no_column_more() -> None:
+    names = {field.name for field in task_of(FOUR).result_fields}
+    assert names == {"mask_path", "score", "foreground_frac", "classes"}
+    assert names | {"postprocess"} == {f.name for f in task_of(FOUR, postprocess=[{"open_px": 3}]).result_fields}
 
 
 # What is refused

@@ -6,7 +6,8 @@ import pytest
 from inference_core.errors import ShapeError
 from inference_core.records import Detection, InstanceMask, Segmentation, Uint8Array
 from inference_core.run_length import encode_mask
-from inference_core.visualize.overlay import draw_overlay, ink_on
+from inference_core.visualize.lettering import ink_on
+from inference_core.visualize.overlay import draw_overlay
 from inference_core.visualize.palette import class_color, object_color
 
 GRAY = np.full((60, 80, 3), 100, np.uint8)

@@ -25,6 +25,7 @@ from jobs.evaluate_command import evaluate_run
 from jobs.evaluation.evaluate import evaluate
 from jobs.evaluation.request import EvaluateRequest, FitRequest, read_method
 from jobs.evaluation.text import result_lines
+from jobs.results import read_results
 from jobs.settings import read_settings
 from tests.drawn_images import draw_folder, png_bytes
 from tests.jobs.local_run import finish_job
@@ -125,6 +126,49 @@ def test_images_that_are_inferred_again_have_all_scores(classified: str, labels:
     assert result.findings["accuracy"] == pytest.approx(48 / 80)
     # The rows' figures and those of the repeated answers are the same where both know them.
     assert result.findings["ECE"] == pytest.approx(evaluate(asked(classified, labels)).findings["ECE"], abs=1e-6)
+
+
+def test_verdicts_are_held_to_labels(classified: str, labels: str, tmp_path: Path) -> None:
+    package = tiny_classifier(tmp_path / "package")
+    spec = yaml.safe_load((package / "model.yaml").read_text())
+    middle = float(np.nanmedian(np.array(read_results(classified)["score"].to_pylist(), np.float64)))
+    rules = [{"when": {"score": {"below": middle}}, "verdict": "review"}]
+    (package / "model.yaml").write_text(yaml.safe_dump({**spec, "quality": {"rules": rules}}))
+    output = finished(tmp_path, package, draw_folder(tmp_path / "images", NUM_IMAGES, with_bad=True))
+    result = evaluate(asked(output, labels))
+    assert result.verdicts is not None
+    accepted, reviewed, rejected, whole = result.verdicts.rows
+    rows = [row for row in read_results(output).to_pylist() if row["status"] == "ok"]
+    wrong: dict[str, list[bool]] = {"accept": [], "review": []}
+    for row in rows:
+        index = int(Path(row["image_id"]).stem)
+        wrong["review" if row["score"] < middle else "accept"].append(row["class_id"] != true_class(index))
+    assert [row.num_images for row in (accepted, reviewed)] == [len(wrong["accept"]), len(wrong["review"])]
+    assert accepted.error == pytest.approx(float(np.mean(wrong["accept"])))
+    assert reviewed.error == pytest.approx(float(np.mean(wrong["review"])))
+    assert (rejected.num_images, whole.num_images) == (0, NUM_IMAGES)
+    assert whole.error == pytest.approx(32 / 80)
+    assert result.record()["verdicts"]["error"] == "wrong class"
+    lines = "\n".join(result_lines(result))
+    assert "verdict  images    share   error   95 % interval" in lines
+    assert "error: wrong class; of the images with the lowest priority: " in lines
+
+
+def test_runs_without_verdicts_tell_of_none(classified: str, labels: str) -> None:
+    result = evaluate(asked(classified, labels))
+    assert (result.verdicts, result.record()["verdicts"]) == (None, None)
+
+
+@pytest.mark.parametrize("infers", [False, True])
+def test_each_image_of_masks_has_an_error(vessels: tuple[str, str], infers: bool) -> None:
+    output, masks = vessels
+    findings = evaluate(asked(output, masks, infers=infers)).findings
+    assert findings.error_name == "1 - Dice of the image"
+    assert findings.image_errors is not None
+    for index, error in enumerate(findings.image_errors):
+        found = np.asarray(Image.open(Path(output.removeprefix("file://")) / "masks" / f"{index}.png.png")) > 0
+        truth = np.asarray(Image.open(Path(masks) / f"{index}.png")) > 0
+        assert 1 - error == pytest.approx(2 * (found & truth).sum() / (found.sum() + truth.sum()))
 
 
 def test_a_fitted_temperature_is_what_the_written_package_does(classified: str, labels: str, tmp_path: Path) -> None:

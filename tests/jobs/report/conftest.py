@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from inference_core.output_spec import TaskName
+from inference_core.quality.columns import VERDICT_FIELDS
 from inference_core.stats.summary import Summary
 from jobs.report.facts import ErrorRow, RunFacts
 
@@ -84,6 +85,19 @@ ROWS = [
 @pytest.fixture
 def classified() -> Summary:
     return fold(ROWS, "classification")
+
+
+@pytest.fixture
+def judged() -> Summary:
+    """The images of ``classified`` with statistics and verdicts."""
+    found = {
+        "a.jpg": {"verdict": "accept", "reasons": [], "priority": 0.125, "margin": 0.5},
+        "b.jpg": {"verdict": "reject", "reasons": ["knows nothing"], "priority": 0.875, "margin": 0.25},
+        HOSTILE_ID: {"verdict": "review", "reasons": ["=SUM(A1)", "close"], "priority": 0.75, "margin": 0.0},
+    }
+    rows = [row | found.get(row["image_id"], {}) for row in ROWS]
+    schema = pa.schema([*SCHEMA, *VERDICT_FIELDS, pa.field("margin", pa.float32())])
+    return Summary.of(pa.Table.from_pylist(rows, schema=schema), task="classification", class_names=NAMES)
 
 
 @pytest.fixture

@@ -33,6 +33,9 @@ def test_per_class_counts_objects(detected: Summary) -> None:
     ]
 
 
+REVIEW_HEADER = ["rank", "image_id", "uri", "verdict", "reasons", "priority", "score", "class_id", "label"]
+
+
 def test_errors_are_ordered_and_safe_to_open(errors: list[ErrorRow]) -> None:
     assert read(errors_csv(errors)) == [
         ["image_id", "uri", "status", "error"],
@@ -44,21 +47,33 @@ def test_errors_are_ordered_and_safe_to_open(errors: list[ErrorRow]) -> None:
 
 def test_no_errors_give_a_header(nothing: Summary) -> None:
     assert read(errors_csv([])) == [["image_id", "uri", "status", "error"]]
-    assert read(review_csv(nothing)) == [["image_id", "uri", "score", "class_id", "label"]]
+    assert read(review_csv(nothing)) == [REVIEW_HEADER]
 
 
 def test_review_begins_with_the_lowest_score(classified: Summary) -> None:
     rows = read(review_csv(classified))[1:]
-    assert [row[2:] for row in rows] == [
-        ["0.25", "1", "<script>alert(1)</script>"],
-        ["0.5", "0", "cat"],
-        ["0.75", "0", "cat"],
+    assert [row[3:] for row in rows] == [
+        ["", "", "", "0.25", "1", "<script>alert(1)</script>"],
+        ["", "", "", "0.5", "0", "cat"],
+        ["", "", "", "0.75", "0", "cat"],
     ]
-    assert rows[0][0].startswith("'=a")
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    assert rows[0][1].startswith("'=a")
+
+
+def test_review_with_verdicts_has_reasons_and_is_safe_to_open(judged: Summary) -> None:
+    header, *rows = read(review_csv(judged))
+    assert header == REVIEW_HEADER
+    assert [(row[0], *row[3:6]) for row in rows] == [
+        ("1", "review", "'=SUM(A1); close", "0.75"),
+        ("2", "reject", "knows nothing", "0.875"),
+    ]
+    assert rows[0][1].startswith("'=a")
+    assert rows[0][6:] == ["0.25", "1", "<script>alert(1)</script>"]
 
 
 def test_review_of_segmentation_names_no_class(segmented: Summary) -> None:
-    assert {tuple(row[3:]) for row in read(review_csv(segmented))[1:]} == {("", "")}
+    assert {tuple(row[7:]) for row in read(review_csv(segmented))[1:]} == {("", "")}
 
 
 @pytest.mark.parametrize("order", [1, -1], ids=["forward", "backward"])

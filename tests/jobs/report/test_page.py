@@ -58,7 +58,7 @@ def page_of(summary: Summary, facts: RunFacts, errors: list[ErrorRow]) -> Page:
     return Page(report_html(summary, facts=facts, errors=errors))
 
 
-@pytest.mark.parametrize("task", ["classified", "segmented", "labelled", "detected", "embedded", "nothing"])
+@pytest.mark.parametrize("task", ["classified", "judged", "segmented", "labelled", "detected", "embedded", "nothing"])
 def test_the_page_asks_nothing_of_the_network_and_runs_no_script(
     task: str, request: pytest.FixtureRequest, facts: RunFacts, errors: list[ErrorRow]
 ) -> None:
@@ -80,6 +80,9 @@ def test_the_page_asks_nothing_of_the_network_and_runs_no_script(
         pytest.param("detected", "Class Objects Images Of all Score", id="detection"),
         pytest.param("detected", "Objects in an image: 0 to 2, 1.5 on average.", id="detection-objects"),
         pytest.param("detected", "Score: mean over its images, of the best object in each.", id="detection-score"),
+        pytest.param("judged", "Verdict Images Share accept 1 33.3 %", id="verdicts"),
+        pytest.param("judged", "knows nothing 1 33.3 %", id="reasons"),
+        pytest.param("judged", "Verdict Priority Score Image Answer Reasons review 0.7500 0.2500", id="verdict-review"),
         pytest.param("embedded", "An embedding has no classes.", id="embedding"),
         pytest.param("embedded", "Look at these first An embedding has no score.", id="embedding-review"),
     ],

@@ -23,6 +23,19 @@ def test_figures_are_there(classified: Summary, facts: RunFacts) -> None:
     assert (data["run"]["num_planned"], data["run"]["is_balanced"]) == (6, True)
 
 
+def test_statistics_and_verdicts_are_there_where_they_are_asked_for(
+    classified: Summary, judged: Summary, facts: RunFacts
+) -> None:
+    plain, data = json.loads(summary_json(classified, facts)), json.loads(summary_json(judged, facts))
+    assert data["quality"]["verdicts"] == {"accept": 1, "review": 1, "reject": 1}
+    assert data["quality"]["reasons"] == {"=SUM(A1)": 1, "close": 1, "knows nothing": 1}
+    assert (data["statistics"]["margin"]["mean"], data["statistics"]["margin"]["count"]) == (0.25, 3)
+    assert [entry["verdict"] for entry in data["review"]] == ["review", "reject"]
+    assert (data["review"][0]["reasons"], data["review"][0]["priority"]) == (["=SUM(A1)", "close"], 0.75)
+    assert not {"quality", "statistics"} & set(plain)
+    assert set(plain["review"][0]) == {"image_id", "uri", "score", "class_id", "label"}
+
+
 def test_two_runs_over_the_same_images_differ_in_timings_and_run_only(
     classified: Summary, slower: Summary, facts: RunFacts
 ) -> None:

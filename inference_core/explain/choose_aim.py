@@ -1,0 +1,156 @@
+"""Which class or object of an answer is explained."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from inference_core.engines.protocol import Array
+from inference_core.errors import ConfigError, UnsupportedError
+from inference_core.explain.box_target import find_box
+from inference_core.explain.class_target import ClassTarget
+from inference_core.explain.mask_target import MaskTarget, predicted_mask
+from inference_core.explain.targets import Aim, as_numpy
+from inference_core.records import Classification, Detection, MultiLabel, Placement, Result, Segmentation
+from inference_core.spec import ModelSpec
+from inference_core.tasks.calibration import activate, build_calibration
+from inference_core.tasks.outputs import pick_scores
+
+BACKGROUND = 0
+MAX_NAMED = 8
+"""Classes that a message names."""
+
+Outputs = Sequence[Mapping[str, Array]]
+"""What the model gives for each tile alone."""
+
+
+def check_class(name: str, *, classes: Sequence[str]) -> int:
+    """The class id of a name.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
+    if name in classes:
+        return list(classes).index(name)
+    containing = [known for known in classes if name.lower() in known.lower()]
+    near = containing[:3] or difflib.get_close_matches(name, classes, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"classes: {', '.join(classes[:MAX_NAMED])}"
+    more = ", ..." if not near and len(classes) > MAX_NAMED else ""
+    raise ConfigError(f"must be one of the model's {len(classes)} classes, got {name!r}; {hint}{more}", key="class")
+
+
+def choose_aim(
+    result: Result,
+    outputs: Outputs,
+    placement: Placement,
+    *,
+    spec: ModelSpec,
+    is_decoded: bool = False,
+    class_id: int | None,
+    object_index: int | None = None,
+) -> Aim:
+    """What is explained.
+
+    Args:
+        result: the answer.
+        outputs: of each tile alone.
+        placement: of the image.
+        spec: that reads the outputs.
+        is_decoded: whether those of a detector are boxes by name already.
+        class_id: None for the best class, of a segmentation the largest one beside the background.
+        object_index: of a detection, which object of the answer; None for the best one, of the class where it is given.
+
+    Raises:
+        UnsupportedError: the answer does not hold the class, or the object.
+    """
+    if isinstance(result, Detection):
+        chosen_index = choose_object(result, spec=spec, class_id=class_id, object_index=object_index)
+        return aim_at_box(result, outputs, placement, spec=spec, is_decoded=is_decoded, index=chosen_index)
+    if isinstance(result, Segmentation):
+        return aim_at_mask(result, outputs, placement, spec=spec, class_id=class_id)
+    assert isinstance(result, Classification | MultiLabel), "embeddings have no class, and were refused"
+    chosen = class_id
+    if chosen is None:
+        chosen = int((result.class_ids if isinstance(result, Classification) else result.top_class_ids)[0])
+    return Aim(
+        class_id=chosen,
+        label=spec.classes[chosen],
+        score=score_of_class(outputs[0], spec=spec, class_id=chosen),
+        targets={0: ClassTarget(spec, class_id=chosen)},
+    )
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def score_of_class(outputs: Mapping[str, Array], *, spec: ModelSpec, class_id: int) -> float:
+    """The score of any class, as the task computes it."""
+    logits = pick_scores(outputs, name=spec.output.name, model=f"a {spec.task} model")
+    skipped = spec.output.skip_classes if spec.task == "classification" else 0
+    scores = activate(logits, calibration=build_calibration(spec), skipped=skipped)
+    return float(as_numpy(scores)[0, skipped + class_id])
+
+
+def aim_at_mask(
+    result: Segmentation, outputs: Outputs, placement: Placement, *, spec: ModelSpec, class_id: int | None
+) -> Aim:
+    """A class over its pixels, tile by tile."""
+    chosen = class_id
+    if chosen is None:
+        pixels = result.class_pixels.copy()
+        pixels[BACKGROUND] = 0
+        chosen = int(pixels.argmax())  # the background where there is nothing else
+    masks = [predicted_mask(one, spec=spec, class_id=chosen, tile_hw=placement.tile_hw) for one in outputs]
+    targets = {index: MaskTarget(spec, class_id=chosen, mask=mask) for index, mask in enumerate(masks) if mask.any()}
+    if not targets:
+        shown = [result.labels[index] for index in np.flatnonzero(result.class_pixels)]
+        raise UnsupportedError(
+            f"class must be in the image's predicted mask, which holds {', '.join(shown[:MAX_NAMED])}; got "
+            f"{spec.classes[chosen]!r}; choose one of these"
+        )
+    return Aim(class_id=chosen, label=spec.classes[chosen], score=float(result.class_scores[chosen]), targets=targets)
+
+
+def choose_object(result: Detection, *, spec: ModelSpec, class_id: int | None, object_index: int | None) -> int:
+    """Position in the answer of the object that is explained.
+
+    Raises:
+        UnsupportedError: there is none.
+    """
+    if object_index is not None:
+        if not 0 <= object_index < len(result.scores):
+            raise UnsupportedError(
+                f"object must be the number, from 0, of one of the image's {len(result.scores)} objects, got "
+                f"{object_index}; choose another, or lower output.threshold"
+            )
+        return object_index
+    fitting = np.flatnonzero((result.class_ids == class_id) | (class_id is None))
+    if not len(fitting):
+        wanted = "" if class_id is None else f" of class {spec.classes[class_id]!r}"
+        raise UnsupportedError(
+            f"the image must show an object{wanted} to be explained, got none over the threshold; choose another class "
+            "or image, or lower output.threshold"
+        )
+    return int(fitting[0])
+
+
+def aim_at_box(
+    result: Detection,
+    outputs: Outputs,
+    placement: Placement,
+    *,
+    spec: ModelSpec,
+    is_decoded: bool,
+    index: int,
+) -> Aim:
+    """One object."""
+    class_id, box = int(result.class_ids[index]), result.boxes_xyxy[index]
+    tile_index, target = find_box(outputs, placement, spec=spec, is_decoded=is_decoded, class_id=class_id, box_xyxy=box)
+    left, top, right, bottom = (float(side) for side in box)
+    return Aim(
+        class_id=class_id,
+        label=result.labels[index],
+        score=float(result.scores[index]),
+        box_xyxy=(left, top, right, bottom),
+        targets={tile_index: target},
+    )

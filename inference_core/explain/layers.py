@@ -1,0 +1,147 @@
+"""The layers of a model whose outputs are maps of its input, in the order in which they run."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from inference_core.errors import ConfigError
+from inference_core.explain.gradient_model import GradientModel
+from inference_core.explain.spatial_form import SpatialForm, find_form
+from inference_core.output_spec import TaskName
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
+LEAST_SHARE = 64
+"""Maps coarser than the input divided by this are pooled context, no features of places."""
+MAX_NAMED = 10
+"""Layers that a message names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpatialLayer:
+    """A layer and the form of its output."""
+
+    name: str
+    """As ``named_modules`` has it."""
+    form: SpatialForm
+
+
+def trace_layers(model: GradientModel, values: Tensor) -> list[SpatialLayer]:
+    """The layers whose outputs are maps and come after a convolution, in order of their ends; containers too.
+
+    Of tokens only what a normalisation gives counts: those of a transformer's last layers are many of one kind.
+
+    Args:
+        model: runs once.
+        values: (1, ...) its input.
+    """
+    input_hw = spatial_hw(values)
+    found: list[SpatialLayer] = []
+    seen_convolution = False
+
+    def note(name: str, module: nn.Module, output: Any) -> None:
+        nonlocal seen_convolution
+        seen_convolution = seen_convolution or isinstance(module, CONVOLUTIONS)
+        tensor = tensor_of(output)
+        if tensor is None or not seen_convolution or not tensor.is_floating_point():
+            return
+        form = find_form(tuple(tensor.shape), input_hw=input_hw)
+        if form is not None and (form.kind != "tokens" or "norm" in type(module).__name__.lower()):
+            found.append(SpatialLayer(name=name, form=form))
+
+    with hooked(model.module, note), torch.no_grad():
+        model.forward(values)
+    return found
+
+
+def spatial_hw(values: Tensor) -> tuple[int, int]:
+    """Height and width of a model's input, (B, C, h, w) or (B, h, w, C) with at most 4 channels."""
+    height, width = values.shape[1:3] if values.shape[1] > 4 and values.shape[3] <= 4 else values.shape[2:]
+    return height, width
+
+
+@contextmanager
+def hooked(module: nn.Module, note: Any) -> Iterator[None]:
+    """Let ``note(name, module, output)`` see every output of a layer below a module."""
+
+    def hook_of(name: str) -> Any:
+        return lambda part, inputs, output: note(name, part, output)
+
+    handles = [part.register_forward_hook(hook_of(name)) for name, part in module.named_modules() if name]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def tensor_of(output: Any) -> Tensor | None:
+    """The tensor that a layer gives, or the first of a tuple."""
+    if isinstance(output, tuple) and output:
+        output = output[0]
+    return output if isinstance(output, Tensor) else None
+
+
+def ranked_layers(
+    layers: Sequence[SpatialLayer], *, task: TaskName, input_hw: tuple[int, int]
+) -> Sequence[SpatialLayer]:
+    """Layers in the order in which they are tried for a task.
+
+    A class of the whole image comes from the last map. What is told of places comes from maps as fine as the answer,
+    which say where but not why: there, the coarsest map is taken, whose cells see most.
+    """
+    if task in ("classification", "multilabel"):
+        return list(reversed(layers))
+    least = max(1, input_hw[0] * input_hw[1] // LEAST_SHARE**2)
+    order = [(layer.form.num_cells, -index, layer) for index, layer in enumerate(layers)]
+    return [layer for cells, _, layer in sorted(order, key=lambda entry: entry[:2]) if cells >= least]
+
+
+def name_layer(model: GradientModel, layers: Sequence[SpatialLayer], name: str, values: Tensor) -> SpatialLayer:
+    """The layer that a name stands for.
+
+    Args:
+        model: with the layer.
+        layers: those that were traced.
+        name: of the layer.
+        values: of the model's input.
+
+    Raises:
+        ConfigError: the model has no such layer, or its output is no map.
+    """
+    for layer in reversed(layers):
+        if layer.name == name:
+            return layer
+    known = [part for part, _ in model.module.named_modules() if part]
+    names = list(dict.fromkeys(layer.name for layer in reversed(layers)))
+    shown = f"layers with a map, the last first: {', '.join(names[:MAX_NAMED]) or 'none'}"
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        raise ConfigError(f"must be a layer of the model, got {name!r}; {hint}{shown}", key="layer")
+    untraced = untraced_layer(model, name, values)
+    if untraced is None:
+        raise ConfigError(f"must be a layer whose output is a map of the input, got {name!r}; {shown}", key="layer")
+    return untraced
+
+
+def untraced_layer(model: GradientModel, name: str, values: Tensor) -> SpatialLayer | None:
+    """A layer that is not tried by itself, such as one of tokens before a normalisation."""
+    input_hw = spatial_hw(values)
+    found: list[SpatialLayer] = []
+
+    def note(part: str, module: nn.Module, output: Any) -> None:
+        tensor = tensor_of(output) if part == name else None
+        form = None if tensor is None else find_form(tuple(tensor.shape), input_hw=input_hw)
+        if form is not None:
+            found.append(SpatialLayer(name=part, form=form))
+
+    with hooked(model.module, note), torch.no_grad():
+        model.forward(values)
+    return found[-1] if found else None

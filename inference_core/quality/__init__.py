@@ -1,0 +1,1 @@
+"""Numbers that describe each answer, and the verdict that rules find on it."""

@@ -1,0 +1,1 @@
+"""Videos: frames with their times, answers over time, and annotated files."""

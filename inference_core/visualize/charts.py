@@ -1,0 +1,118 @@
+"""The best classes as bars, and the classes of a mask as a legend, beside a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from inference_core.records import Classification, MultiLabel, Segmentation, Uint8Array
+from inference_core.visualize.lettering import DARK, LIGHT, Font, fitted, font_px_for, load_font, printable, text_size
+from inference_core.visualize.palette import DEFAULT_PALETTE, Color, Palette
+
+BAR, CHOSEN_BAR, GROUND = (148, 163, 184), (0, 114, 178), (241, 245, 249)
+MAX_BARS = 10
+MIN_PANEL_PX = 160
+MAX_LEGEND = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a panel."""
+
+    text: str
+    value: str
+    color: Color
+    share: float | None = None
+    """Length of its bar, in [0, 1]; None where a square of the colour stands in its place."""
+
+
+def draw_top_k(pixels: Uint8Array, result: Classification | MultiLabel, *, max_bars: int = MAX_BARS) -> Uint8Array:
+    """The image, and beside it the best classes with their scores as bars; those that are said to be shown are blue.
+
+    Args:
+        pixels: (H, W, 3) uint8, not modified.
+        result: of the image.
+        max_bars: most bars.
+    """
+    return add_panel(pixels, top_k_lines(result)[:max_bars])
+
+
+def top_k_lines(result: Classification | MultiLabel) -> list[Line]:
+    """A line for each of the best classes."""
+    if isinstance(result, MultiLabel):
+        shown = set(result.class_ids.tolist())
+        entries = zip(result.top_class_ids.tolist(), result.top_labels, result.top_scores.tolist(), strict=True)
+    else:
+        shown = {int(result.class_ids[0])}
+        entries = zip(result.class_ids.tolist(), result.labels, result.scores.tolist(), strict=True)
+    return [
+        Line(label, f"{score:.1%}", CHOSEN_BAR if class_id in shown else BAR, share=score)
+        for class_id, label, score in entries
+    ]
+
+
+def add_legend(picture: Uint8Array, result: Segmentation, *, palette: Palette = DEFAULT_PALETTE) -> Uint8Array:
+    """A picture with the classes that its mask shows beside it, the largest first, with their shares."""
+    return add_panel(picture, legend_lines(result, palette=palette))
+
+
+def legend_lines(result: Segmentation, *, palette: Palette) -> list[Line]:
+    """A line for each class that has pixels."""
+    total = max(int(result.class_pixels.sum()), 1)
+    order = np.argsort(-result.class_pixels, kind="stable")[:MAX_LEGEND].tolist()
+    return [
+        Line(result.labels[index], f"{result.class_pixels[index] / total:.1%}", palette.class_color(index))
+        for index in order
+        if result.class_pixels[index]
+    ]
+
+
+def add_panel(picture: Uint8Array, lines: Sequence[Line]) -> Uint8Array:
+    """Lines at the right of a picture, which is made higher where they need it."""
+    font = load_font(font_px_for(picture.shape[:2]))
+    _, line_height = text_size("", font)
+    pad = max(8, line_height)
+    has_bars = any(line.share is not None for line in lines)
+    step = round(line_height * (2.6 if has_bars else 1.6))
+    width = max(MIN_PANEL_PX, round(picture.shape[1] * 0.55)) if has_bars else legend_width(lines, font, pad=pad)
+    height = max(picture.shape[0], step * len(lines) + 2 * pad)
+    canvas = Image.new("RGB", (picture.shape[1] + width, height), LIGHT)
+    canvas.paste(Image.fromarray(picture), (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    left, right = picture.shape[1] + pad, picture.shape[1] + width - pad
+    for index, line in enumerate(lines):
+        top = pad + index * step
+        draw_line(draw, line, font=font, left=left, right=right, top=top, line_height=line_height)
+    return np.asarray(canvas)
+
+
+def legend_width(lines: Sequence[Line], font: Font, *, pad: int) -> int:
+    """Of a panel without bars."""
+    widest = max(
+        (text_size(f"{printable(line.text, max_chars=28)}  {line.value}", font)[0] for line in lines), default=0
+    )
+    return widest + 2 * text_size("", font)[1] + 3 * pad
+
+
+def draw_line(
+    draw: ImageDraw.ImageDraw, line: Line, *, font: Font, left: int, right: int, top: int, line_height: int
+) -> None:
+    """One line: a name, its value at the right, and the bar below or the square before it."""
+    value_width = text_size(line.value, font)[0]
+    has_bar = line.share is not None
+    name_left = left if has_bar else left + round(line_height * 1.5)
+    text = fitted(printable(line.text), font, max_width_px=right - value_width - name_left - line_height // 2)
+    middle = top + line_height // 2
+    draw.text((name_left, middle), text, font=font, fill=DARK, anchor="lm")
+    draw.text((right, middle), line.value, font=font, fill=DARK, anchor="rm")
+    if line.share is None:
+        draw.rectangle((left, top, left + line_height, top + line_height), fill=line.color, outline=BAR)
+        return
+    bar_top, bar_bottom = top + round(line_height * 1.3), top + round(line_height * 1.9)
+    draw.rectangle((left, bar_top, right, bar_bottom), fill=GROUND)
+    end = left + round((right - left) * min(max(line.share, 0.0), 1.0))
+    if end > left:
+        draw.rectangle((left, bar_top, end, bar_bottom), fill=line.color)

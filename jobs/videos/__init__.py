@@ -1,0 +1,1 @@
+"""Videos as a whole, from the rows of their frames."""

@@ -1,0 +1,1 @@
+"""Pictures of some images of a finished run: which ones, and what is drawn."""

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference_core.errors import ConfigError
+from inference_core.records import Result
+from inference_core.visualize.draw import KINDS_OF
+from inference_core.visualize.figure import render_figure, save_figure
+from tests.drawn_results import classification, detection, segmentation
+
+pytest.importorskip("matplotlib", reason="figures need Matplotlib")
+PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+MASK = np.zeros((60, 80), np.uint8)
+MASK[10:30, 20:60] = 1
+NAMES = ("<script>", "$x_1$ & co")
+RESULTS: dict[str, Result] = {
+    "classification": classification(0.9, 0.1, labels=NAMES),
+    "detection": detection((10, 20, 40, 50), (5, 5, 30, 30), labels=NAMES),
+    "segmentation": segmentation(MASK),
+}
+
+
+@pytest.mark.parametrize("task", RESULTS)
+def test_names_are_letters_in_svg(task: str) -> None:
+    svg = render_figure(PIXELS, RESULTS[task], file_format="svg").decode()
+    texts = " ".join(re.findall(r">([^<>]+)</text>", svg))
+    expected = ("a  ", "b  ") if task == "segmentation" else ("&lt;script&gt;", "$x_1$ &amp; co")
+    assert all(name in texts for name in expected)
+    assert "<script" not in svg
+
+
+def test_outlines_and_boxes_are_lines() -> None:
+    svg = render_figure(PIXELS, RESULTS["segmentation"], file_format="svg", kind="contours").decode()
+    assert svg.count("<path") > 0
+    assert svg.count("<image") == 1
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS_OF["segmentation"] if kind != "side_by_side"])
+def test_every_kind_of_mask_is_a_figure(kind: str) -> None:
+    pdf = render_figure(PIXELS, RESULTS["segmentation"], kind=kind, file_format="pdf")  # type: ignore[arg-type]
+    assert pdf.startswith(b"%PDF")
+
+
+def test_letters_of_pdf_can_be_edited() -> None:
+    assert b"/FontFile2" in render_figure(PIXELS, RESULTS["detection"], file_format="pdf")  # TrueType, not outlines
+
+
+@pytest.mark.parametrize("dpi", [100, 300])
+def test_pixels_are_as_many_as_print_asks_for(dpi: int) -> None:
+    png = render_figure(PIXELS, RESULTS["detection"], file_format="png", width_mm=50.8, dpi=dpi)
+    width = Image.open(io.BytesIO(png)).width
+    assert width == pytest.approx(2 * dpi, rel=0.08)
+
+
+@pytest.mark.parametrize("file_format", ["pdf", "svg", "png"])
+def test_the_same_figure_is_the_same_file(file_format: str) -> None:
+    one, two = (render_figure(PIXELS, RESULTS["detection"], file_format=file_format) for _ in range(2))
+    assert one == two
+
+
+def test_the_ending_says_the_format(tmp_path: Path) -> None:
+    save_figure(tmp_path / "a.SVG", PIXELS, RESULTS["detection"])
+    assert (tmp_path / "a.SVG").read_bytes().startswith(b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("a.jpg", {}, "path: must end in .pdf, .svg, .png, got"),
+        ("a.pdf", {"dpi": 0}, "must be above 0"),
+        ("a.pdf", {"width_mm": float("nan")}, "must be above 0"),
+        ("a.pdf", {"kind": "side_by_side"}, "must be of one picture in a figure"),
+    ],
+)
+def test_wrong_figures_are_refused(tmp_path: Path, name: str, options: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        save_figure(tmp_path / name, PIXELS, RESULTS["segmentation"], **options)  # type: ignore[arg-type]
+
+
+def test_one_pixel_is_a_figure() -> None:
+    assert render_figure(PIXELS[:1, :1], segmentation(MASK[:1, :1]), file_format="png")
