@@ -34,7 +34,7 @@ class ServedModelConfig(Frozen):
     batch all the same."""
     max_queue: PositiveInt | None = None
     """Images that wait in one replica before others are refused; None: 4 times what is under way at most, and no fewer
-    than ``limits.max_images``. More keeps a burst of clients from being refused and lets them wait longer."""
+    than 8. More keeps a burst of clients from being refused and lets them wait longer."""
     replicas: PositiveInt = 1
     """Processes that infer with this model; with the whole layout the largest number of any model counts for all."""
     max_replicas: PositiveInt | None = None

@@ -173,7 +173,7 @@ async def remote_slot(
         verbs,
         StagedRoute(verbs, RemoteInferrer(handle), num_threads=4),
         capacity=most,
-        max_queue=model.max_queue or default_queue(most, config),
+        max_queue=model.max_queue or default_queue(most),
         cache=cache,
     )
     return Slot(config=model.model_copy(update={"is_lazy": False}), facts=server.facts, server=server)

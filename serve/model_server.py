@@ -17,6 +17,7 @@ from serve.errors import OverloadedError, ServeError, UnavailableError
 from serve.flights import Flights
 from serve.inference import Inference
 from serve.model_facts import describe_model
+from serve.predict_images import MAX_UNDER_WAY
 from serve.routes import Job, LocalInferrer, Route, StagedRoute, WholeRoute
 from serve.verbs import Verbs
 
@@ -101,7 +102,7 @@ class ModelServer:
             verbs,
             route,
             capacity=capacity,
-            max_queue=model.max_queue or default_queue(capacity, config),
+            max_queue=model.max_queue or default_queue(capacity),
             cache=cache,
             was_good_within=inference.health.was_good_within,
         )
@@ -210,9 +211,11 @@ def build_verbs(package: ModelPackage, model: ServedModelConfig, config: ServeCo
     )
 
 
-def default_queue(capacity: int, config: ServeConfig) -> int:
-    """How many may wait where nobody says: one call with as many images as may be is never too much."""
-    return max(QUEUE_FACTOR * capacity, config.limits.max_images)
+def default_queue(capacity: int) -> int:
+    """How many may wait where nobody says: few, so that what is accepted is answered soon, and always one call with
+    several images.
+    """
+    return max(QUEUE_FACTOR * capacity, MAX_UNDER_WAY)
 
 
 def seconds_until(at_s: float | None) -> float | None:
