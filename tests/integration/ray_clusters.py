@@ -29,8 +29,8 @@ EVENTS_PATIENCE_S = 60.0
 @contextmanager
 def cluster_of(*shapes: dict[str, float], **head: Any) -> Iterator[Cluster]:
     """A head without work and a node for each shape (``num_cpus``, ``num_gpus``); shut down at the end."""
-    # Below a folder of its own Ray notes which cluster is this one; jobs that are submitted would join the newest of the
-    # machine. Paths of sockets are short.
+    # Below a folder of its own Ray notes which cluster is this one; else jobs that are submitted would join the newest
+    # of the machine. Paths of sockets are short.
     with TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder, patched() as patch:
         patch.setenv("RAY_TMPDIR", folder)
         # As in a shell where the environment is active. Nodes and their workers have no other way to these.
