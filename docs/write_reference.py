@@ -24,7 +24,7 @@ from serve import config as serve_config
 from serve.config import ServeConfig
 
 DOCS = Path(__file__).resolve().parent
-TABLE = re.compile(r"(<!-- keys: (\w+) (\S*)-->\n).*?(<!-- end -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- keys: (\w+) (\S*?) ?-->\n).*?(<!-- end -->)", re.DOTALL)
 """A place for a table: the settings class, and what its keys are prefixed with."""
 
 MEANINGS = {

@@ -30,12 +30,13 @@ from jobs.levers import find_levers
 from jobs.listing import Listing, ListingFeed, check_parts, read_listing, store_listing
 from jobs.metrics.measured_run import measured
 from jobs.places import blamed_on, check_places
-from jobs.plan import Plan, find_plan, inputs_of, make_plan
+from jobs.plan import Plan, find_plan, inputs_of, make_plan, prepared_bytes
 from jobs.pools import Pools
 from jobs.progress import RunProgress
 from jobs.receipts import pipeline_receipts, quarantine_receipts
 from jobs.resources import PoolChoice, available_cpus, choose_pools, cluster_address, is_cluster_elsewhere, workers_in
 from jobs.seen_shards import SeenShards
+from jobs.shards import rows_of_later_shards
 from jobs.stages import StageSettings
 from jobs.suspects import note_suspects, read_suspects
 
@@ -106,7 +107,7 @@ def run(config: JobConfig, *, show: ShowState, notice: Callable[[str], None] = d
     elif not is_committed(config.output):
         golden = prove_golden(config, package, check_package(package, config.execution), plan.engine_choice)
     waits = config.execution.when_running == "wait"
-    with hold_lease(config.output, waits=waits, say=notice), open_listing(config) as feed:
+    with hold_lease(config.output, waits=waits, say=notice), open_listing(config, package) as feed:
         listing = feed.wait(num_known=0, patience_s=LISTING_PATIENCE_S)
         state = replace(find_state(config.output, plan, listing, is_new=is_new), golden=golden, imported=model.imported)
         with measured(config, plan, listing, todo=state.todo, notice=notice) as measure:
@@ -129,7 +130,7 @@ def is_committed(output: str) -> bool:
     return listing is not None and CommitLog(output).committed() == set(range(len(listing.shards)))
 
 
-def open_listing(config: JobConfig) -> ListingFeed:
+def open_listing(config: JobConfig, package: ModelPackage) -> ListingFeed:
     """The listing of a run: as it is stored where it is whole, else as it is made.
 
     Raises:
@@ -141,7 +142,13 @@ def open_listing(config: JobConfig) -> ListingFeed:
         return ListingFeed(iter([stored]))
     inputs = inputs_of(config)
     return ListingFeed(
-        store_listing(config.output, inputs.list, behind=inputs.behind, rows_per_shard=config.execution.rows_per_shard)
+        store_listing(
+            config.output,
+            inputs.list,
+            behind=inputs.behind,
+            rows_per_shard=config.execution.rows_per_shard,
+            rows_later=rows_of_later_shards(prepared_bytes(package.spec.input)),
+        )
     )
 
 

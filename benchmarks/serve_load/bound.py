@@ -33,7 +33,7 @@ def main(package_uri: str, folder: str, seconds: str, processes: str) -> None:
 
 def keep_barrier(ready: Barrier) -> None:
     """What all processes wait at before they begin."""
-    global READY  # noqa: PLW0603 - of a worker of a pool, which has no other way to it
+    global READY
     READY = ready
 
 
