@@ -43,6 +43,8 @@ LISTED_SCHEMA = pa.schema([MANIFEST_SCHEMA.field(name) for name in LISTED_FIELDS
 
 PART_ROWS = 65_536
 """Rows of a part, about; what is held of a listing at a time is two of them."""
+PIECE_ROWS = 4_096
+"""Rows that are held as records before they become columns."""
 MAX_PART_SHARDS = 1_024
 """Shards of a part, at most: every worker reads the footer of a part that it works on."""
 
@@ -126,7 +128,13 @@ def rows_of_part(rows_per_shard: int) -> int:
 def read_tables(found: Iterable[ImageRef], *, num_rows: int) -> Iterator[pa.Table]:
     """Tables of LISTED_SCHEMA with ``num_rows`` rows each, the last with what is left."""
     iterator = iter(found)
-    while chunk := list(islice(iterator, num_rows)):
+    while pieces := list(read_pieces(islice(iterator, num_rows))):
+        yield pa.concat_tables(pieces).combine_chunks()
+
+
+def read_pieces(found: Iterator[ImageRef]) -> Iterator[pa.Table]:
+    """Tables of few rows each: as records of Python's, listed images take several times the memory."""
+    while chunk := list(islice(found, PIECE_ROWS)):
         columns = {name: [getattr(entry, name) for entry in chunk] for name in LISTED_FIELDS}
         yield pa.table(columns, schema=LISTED_SCHEMA)
 
