@@ -51,7 +51,7 @@ inputs = inputs_of(config)
 before = status_bytes("VmHWM")
 started = time.perf_counter()
 first_s = None
-for listing in store_listing(config.output, inputs.list, behind=inputs.behind, rows_per_shard=None):
+for listing in store_listing(config.output, inputs.list, behind=inputs.behind, rows_per_shard=None, rows_later=1024):
     first_s = first_s or time.perf_counter() - started
 print(json.dumps({
     "plan_s": time.perf_counter() - started, "first_part_s": first_s, "num_shards": len(listing.shards),

@@ -10,8 +10,8 @@ Millrace runs as ``millrace serve`` does by default; its peers serve the same ON
 up as their own documentation recommends (``benchmarks/serving_peers``), and those whose interpreter is not given are
 left out. Clients are one process of asyncio beside the server, the same for all; they take cores from it, and the table
 says how many. Every request is of bytes that no request had before, so that no cache helps. Rounds take turns, so that
-whatever else the machine does hits all alike; the median of the rounds counts. The bound is the core alone, a thread
-for each core and no server, measured in each round.
+whatever else the machine does hits all alike; the median of the rounds counts. The bound is the core alone, a
+process for each core and no server, measured in each round.
 
 The exit code is 1 where a promise was not kept (``--overload``, ``--kill``, ``--soak``).
 """

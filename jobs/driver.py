@@ -34,13 +34,14 @@ from jobs.listing import Listing, ListingFeed, check_parts, read_listing, store_
 from jobs.metrics.measured_run import measured
 from jobs.page_again import write_page_again
 from jobs.places import blamed_on, check_places
-from jobs.plan import Plan, find_plan, inputs_of, make_plan
+from jobs.plan import Plan, find_plan, inputs_of, make_plan, prepared_bytes
 from jobs.plane_budget import planned_planes
 from jobs.pools import Pools
 from jobs.progress import RunProgress
 from jobs.receipts import pipeline_receipts, quarantine_receipts
 from jobs.resources import PoolChoice, available_cpus, choose_pools, cluster_address, is_cluster_elsewhere, workers_in
 from jobs.seen_shards import SeenShards
+from jobs.shards import rows_of_later_shards
 from jobs.stage_progress import Stages, silent_stages
 from jobs.stages import StageSettings
 from jobs.suspects import note_suspects, read_suspects
@@ -68,7 +69,7 @@ class RunState:
 
 LISTING_PATIENCE_S = 3.0
 """How long work waits for the whole listing once its first part is there: most inputs are listed by then."""
-MAX_EXECUTION_SHARDS = 2_000
+MAX_EXECUTION_SHARDS = 1_000
 """Of one execution of Ray Data, whose driver keeps something of each; longer runs take several, one after the other."""
 
 
@@ -125,7 +126,7 @@ def run(
         golden = prove_golden(config, package, check_package(package, config.execution), plan.engine_choice)
     keep_reference(config.output, reference)
     waits = config.execution.when_running == "wait"
-    with hold_lease(config.output, waits=waits, say=notice), open_listing(config) as feed:
+    with hold_lease(config.output, waits=waits, say=notice), open_listing(config, package) as feed:
         listing = feed.wait(num_known=0, patience_s=LISTING_PATIENCE_S)
         state = replace(find_state(config.output, plan, listing, is_new=is_new), golden=golden, imported=model.imported)
         with measured(config, plan, listing, todo=state.todo, notice=notice) as measure:
@@ -158,7 +159,7 @@ def is_committed(output: str) -> bool:
     return listing is not None and CommitLog(output).committed() == set(range(len(listing.shards)))
 
 
-def open_listing(config: JobConfig) -> ListingFeed:
+def open_listing(config: JobConfig, package: ModelPackage) -> ListingFeed:
     """The listing of a run: as it is stored where it is whole, else as it is made.
 
     Raises:
@@ -170,7 +171,13 @@ def open_listing(config: JobConfig) -> ListingFeed:
         return ListingFeed(iter([stored]))
     inputs = inputs_of(config)
     return ListingFeed(
-        store_listing(config.output, inputs.list, behind=inputs.behind, rows_per_shard=config.execution.rows_per_shard)
+        store_listing(
+            config.output,
+            inputs.list,
+            behind=inputs.behind,
+            rows_per_shard=config.execution.rows_per_shard,
+            rows_later=rows_of_later_shards(prepared_bytes(package.spec.input)),
+        )
     )
 
 

@@ -21,10 +21,17 @@ from jobs.kept_model import FACTS_FLAG, as_job_says, find_kept
 from jobs.levers import find_levers
 from jobs.listing import drop_left_out, read_listing
 from jobs.manifest import expected_shards
-from jobs.plan import check_input_holds_something, check_output_is_free, check_same_run, inputs_of, read_plan
+from jobs.plan import (
+    check_input_holds_something,
+    check_output_is_free,
+    check_same_run,
+    inputs_of,
+    prepared_bytes,
+    read_plan,
+)
 from jobs.plane_budget import PlaneChoice, choose_planes
 from jobs.resources import PoolChoice, available_cpus, choose_pools, is_cluster_elsewhere, workers_in
-from jobs.shards import Shards
+from jobs.shards import MAX_ROWS, Shards, rows_of_later_shards
 from jobs.sources.image_ref import ImageRef
 from jobs.spread_sample import SpreadSample
 from jobs.tuner import MAX_IMAGES, Probe, Tried, probe_elsewhere, probe_job, try_alternatives
@@ -81,7 +88,7 @@ def forecast_job(config: JobConfig, *, price_per_hour: float | None = None) -> F
         else:
             check_same_run(plan, config, package)
         check_package(package, config.execution)
-        counted = count_input(config)
+        counted = count_input(config, rows_later=rows_of_later_shards(prepared_bytes(package.spec.input)))
         if not counted.num_rows:
             check_input_holds_something(config)
         planes = choose_planes(config, package, inputs_of(config).list()) if plan is None else plan.planes
@@ -138,8 +145,8 @@ def find_package(config: JobConfig) -> Iterator[ModelPackage]:
         yield said
 
 
-def count_input(config: JobConfig) -> Counted:
-    """List the input and keep sums and a sample."""
+def count_input(config: JobConfig, *, rows_later: int = MAX_ROWS) -> Counted:
+    """List the input and keep sums and a sample; ``rows_later`` as for ``expected_shards``."""
     started = time.perf_counter()
     sample = SpreadSample[ImageRef](2 * MAX_IMAGES)
     left_out = Counter[str]()
@@ -153,7 +160,7 @@ def count_input(config: JobConfig) -> Counted:
         num_rows=num_rows,
         num_bytes=num_bytes,
         num_left_out=left_out["files"],
-        shards=expected_shards(num_rows, rows_per_shard=config.execution.rows_per_shard),
+        shards=expected_shards(num_rows, rows_per_shard=config.execution.rows_per_shard, rows_later=rows_later),
         sample=tuple(kept[index * len(kept) // count] for index in range(count)),
         listing_s=time.perf_counter() - started,
     )

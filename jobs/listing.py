@@ -27,7 +27,7 @@ from jobs.manifest import (
     part_name,
     read_refs,
 )
-from jobs.shards import Shards, merge_runs
+from jobs.shards import MAX_ROWS, Shards, merge_runs
 from jobs.sources.image_ref import ImageRef
 
 LISTING_FILE = "listing.json"
@@ -130,7 +130,9 @@ def check_parts(output: str, listing: Listing) -> None:
             )
 
 
-def store_listing(output: str, list_input: List, *, behind: Behind, rows_per_shard: int | None) -> Iterator[Listing]:
+def store_listing(
+    output: str, list_input: List, *, behind: Behind, rows_per_shard: int | None, rows_later: int = MAX_ROWS
+) -> Iterator[Listing]:
     """List an input, store it part by part, and give what is stored after each part.
 
     Parts that are there already, of this command or of one that was stopped, stay; the listing goes on behind them.
@@ -140,6 +142,7 @@ def store_listing(output: str, list_input: List, *, behind: Behind, rows_per_sha
         list_input: lists the input.
         behind: finds the place where an interrupted listing goes on.
         rows_per_shard: as for ``cut_parts``.
+        rows_later: likewise.
 
     Yields:
         At least one listing; the last one is whole, and stored as such.
@@ -154,7 +157,13 @@ def store_listing(output: str, list_input: List, *, behind: Behind, rows_per_sha
     unlisted = entries if last is None else behind(entries, last, num_rows=known.num_rows)
     if known.num_rows:
         yield known
-    parts = cut_parts(unlisted, rows_per_shard=rows_per_shard, first_row=known.num_rows, first_shard=len(known.shards))
+    parts = cut_parts(
+        unlisted,
+        rows_per_shard=rows_per_shard,
+        rows_later=rows_later,
+        first_row=known.num_rows,
+        first_shard=len(known.shards),
+    )
     for part in parts:
         size_bytes = store_part(output, part, number=len(known.first_shards))
         known = replace(known.with_part(part, size_bytes=size_bytes), num_left_out=left_out["files"])

@@ -43,6 +43,8 @@ LISTED_SCHEMA = pa.schema([MANIFEST_SCHEMA.field(name) for name in LISTED_FIELDS
 
 PART_ROWS = 65_536
 """Rows of a part, about; what is held of a listing at a time is two of them."""
+PIECE_ROWS = 4_096
+"""Rows that are held as records before they become columns."""
 MAX_PART_SHARDS = 1_024
 """Shards of a part, at most: every worker reads the footer of a part that it works on."""
 
@@ -65,13 +67,19 @@ class Part:
 
 
 def cut_parts(
-    found: Iterable[ImageRef], *, rows_per_shard: int | None, first_row: int = 0, first_shard: int = 0
+    found: Iterable[ImageRef],
+    *,
+    rows_per_shard: int | None,
+    rows_later: int = MAX_ROWS,
+    first_row: int = 0,
+    first_shard: int = 0,
 ) -> Iterator[Part]:
     """A listing in parts, as it comes; where shards begin depends on its order alone.
 
     Args:
         found: the listing, in its order.
         rows_per_shard: rows of a shard in the middle of the run; None chooses by their number.
+        rows_later: where None chooses, rows of a shard behind the first part.
         first_row: rows of parts that are stored already.
         first_shard: their shards.
 
@@ -86,7 +94,8 @@ def cut_parts(
     while listing is not None:
         following = next(tables, None)
         is_last = following is None
-        shards = cut_part(len(listing), rows_per_shard=rows_per_shard, is_first=first_row == 0, is_last=is_last)
+        rows = rows_per_shard or (rows_later if first_row else None)
+        shards = cut_part(len(listing), rows_per_shard=rows, is_first=first_row == 0, is_last=is_last)
         yield Part(listing=listing, shards=shards, first_row=first_row, first_shard=first_shard, is_last=is_last)
         first_row += len(listing)
         first_shard += len(shards)
@@ -99,15 +108,14 @@ def cut_part(num_rows: int, *, rows_per_shard: int | None, is_first: bool, is_la
     return cut_shards(num_rows, rows_per_shard=rows, is_first=is_first, is_last=is_last)
 
 
-def expected_shards(num_rows: int, *, rows_per_shard: int | None) -> Shards:
+def expected_shards(num_rows: int, *, rows_per_shard: int | None, rows_later: int = MAX_ROWS) -> Shards:
     """How ``cut_parts`` will cut a listing, told from its length alone."""
     part_rows = rows_of_part(rows_per_shard or MAX_ROWS)
     runs: list[tuple[int, int]] = []
     for first in range(0, num_rows, part_rows):
         left = num_rows - first
-        part = cut_part(
-            min(part_rows, left), rows_per_shard=rows_per_shard, is_first=first == 0, is_last=left <= part_rows
-        )
+        rows = rows_per_shard or (rows_later if first else None)
+        part = cut_part(min(part_rows, left), rows_per_shard=rows, is_first=first == 0, is_last=left <= part_rows)
         runs += part.runs
     return Shards(merge_runs(runs))
 
@@ -120,7 +128,13 @@ def rows_of_part(rows_per_shard: int) -> int:
 def read_tables(found: Iterable[ImageRef], *, num_rows: int) -> Iterator[pa.Table]:
     """Tables of LISTED_SCHEMA with ``num_rows`` rows each, the last with what is left."""
     iterator = iter(found)
-    while chunk := list(islice(iterator, num_rows)):
+    while pieces := list(read_pieces(islice(iterator, num_rows))):
+        yield pa.concat_tables(pieces).combine_chunks()
+
+
+def read_pieces(found: Iterator[ImageRef]) -> Iterator[pa.Table]:
+    """Tables of few rows each: as records of Python's, listed images take several times the memory."""
+    while chunk := list(islice(found, PIECE_ROWS)):
         columns = {name: [getattr(entry, name) for entry in chunk] for name in LISTED_FIELDS}
         yield pa.table(columns, schema=LISTED_SCHEMA)
 

@@ -16,6 +16,7 @@ from inference_core.engine_choice import EngineChoice
 from inference_core.errors import ConfigError, MissingObjectError
 from inference_core.execution_choice import BatchChoice, ExecutionChoice
 from inference_core.export.mask_files import PlaneOutput
+from inference_core.input_spec import InputSpec
 from inference_core.models.package import ModelPackage
 from inference_core.output_spec import TaskName
 from inference_core.provenance import changed_keys
@@ -204,6 +205,14 @@ def make_plan(config: JobConfig, package: ModelPackage, *, prove: Prove | None =
         decisions=decisions_of(package.spec),
     )
     return store_plan(plan, config=config, package=package)
+
+
+def prepared_bytes(spec: InputSpec) -> int | None:
+    """Bytes of a prepared image (uint8), None where they depend on the image."""
+    if spec.size_hw is None or spec.fit == "tile":
+        return None
+    height, width = spec.size_hw
+    return height * width * spec.num_channels
 
 
 def choose_on_first_part(config: JobConfig, package: ModelPackage) -> ExecutionChoice:

@@ -98,7 +98,7 @@ def call_on_cluster(execution: ExecutionConfig, function: Callable[P, T], *args:
         except ray.exceptions.RayTaskError as exc:
             raise exc.cause from exc
         except ray.exceptions.RayError as exc:
-            reason = (str(exc).strip().splitlines() or [type(exc).__name__])[0]
+            reason = " ".join(str(exc).split()) or type(exc).__name__
             raise JobError(
                 f"measuring on the cluster must end, but its process stopped: {reason}; name execution.engine, "
                 "precision and batch_size, or run the same command again"

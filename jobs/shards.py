@@ -11,6 +11,11 @@ from itertools import accumulate
 MIN_ROWS = 16
 MAX_ROWS = 128
 """Default shards have a power of two of rows between these: some seconds of work, some tens of megabytes of pixels."""
+MAX_LATER_ROWS = 1_024
+"""Shards behind the first part of a long listing have up to so many rows: a million images are some thousand shards,
+each of which costs a commit, and memory of the driver."""
+LATER_BYTES = 64 * 1024 * 1024
+"""Prepared pixels of such a shard, at most: between stages a shard is one block."""
 WANTED_SHARDS = 64
 """Default shards are made smaller until there are about this many, so that small runs spread over the machine too."""
 
@@ -61,6 +66,18 @@ def default_rows_per_shard(num_rows: int) -> int:
     rows = MAX_ROWS
     while rows > MIN_ROWS and num_rows < rows * WANTED_SHARDS:
         rows //= 2
+    return rows
+
+
+def rows_of_later_shards(image_bytes: int | None) -> int:
+    """Rows of a default shard behind the first part of a listing.
+
+    Args:
+        image_bytes: of a prepared image; None where that depends on the image.
+    """
+    rows = MAX_ROWS
+    while image_bytes is not None and rows < MAX_LATER_ROWS and 2 * rows * image_bytes <= LATER_BYTES:
+        rows *= 2
     return rows
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -12,6 +14,9 @@ from serve.errors import InternalError, ServeError
 
 P = TypeVar("P")
 R = TypeVar("R")
+
+MORE_NICENESS = 5
+"""Of workers, compared with the event loop: a core that both want is the loop's for three quarters of the time."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +46,20 @@ class BatchWorkers(Generic[P, R]):
         self._batch_size = batch_size
         self._wait_s = wait_s
         self.queue: BatchQueue[P, R] = BatchQueue()
+        self._in_hand = [0] * num_threads
         self._threads = [
-            threading.Thread(target=self._work, name=f"{name}-{index}", daemon=True) for index in range(num_threads)
+            threading.Thread(target=self._work, args=[index], name=f"{name}-{index}", daemon=True)
+            for index in range(num_threads)
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def num_open(self) -> int:
+        """Entries that wait or are run at this moment. Those that are done do not count, though the event loop, which
+        may have much else to do, has not told anybody yet.
+        """
+        return len(self.queue) + sum(self._in_hand)
 
     def close(self, *, timeout_s: float = 10.0) -> None:
         """Do what waits, then end the threads; blocks."""
@@ -53,18 +67,28 @@ class BatchWorkers(Generic[P, R]):
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _work(self) -> None:
+    def _work(self, index: int) -> None:
+        yield_to_others()
         while entries := self.queue.take(max_size=self._batch_size, wait_s=self._wait_s):
-            self._settle(entries)
+            self._in_hand[index] = len(entries)
+            outcomes = self._outcomes(entries)
+            self._in_hand[index] = 0
+            settle_all(entries, outcomes)
 
-    def _settle(self, entries: Sequence[Entry[P, R]]) -> None:
+    def _outcomes(self, entries: Sequence[Entry[P, R]]) -> Sequence[R | BaseException]:
         """Run a batch. Whatever it raises becomes the error of its entries, and the thread lives on."""
-        outcomes: Sequence[R | BaseException]
         try:
-            outcomes = guarded(lambda: self._run(entries))
+            return guarded(lambda: self._run(entries))
         except ServeError as exc:
-            outcomes = [exc] * len(entries)
-        settle_all(entries, outcomes)
+            return [exc] * len(entries)
+
+
+def yield_to_others() -> None:
+    """Let the event loop's thread have a core as soon as it wants one: what it does takes microseconds, and all
+    requests wait for it, those too that are refused.
+    """
+    if sys.platform == "linux":  # where threads have priorities of their own
+        os.nice(MORE_NICENESS)
 
 
 def guarded(work: Callable[[], R]) -> R:

@@ -28,15 +28,19 @@ class ServedModelConfig(Frozen):
     batch_size: PositiveInt | None = None
     """Images per forward at most; None: 1 for each of as many forwards as there are cores on a CPU, 32 on CUDA."""
     concurrent_batches: PositiveInt | None = None
-    """Forwards under way at once in one replica; None: one per core on a CPU, 2 on CUDA."""
+    """Forwards under way at once in one replica; None: one per core on a CPU, in all replicas of the whole layout
+    together two; 2 on CUDA."""
     batch_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """How long a forward that could begin waits for more images. 0 takes what waits already, which under load is a
     batch all the same."""
     max_queue: PositiveInt | None = None
-    """Images that wait in one replica before others are refused; None: 4 times what is under way at most, and no fewer
-    than ``limits.max_images``. More keeps a burst of clients from being refused and lets them wait longer."""
-    replicas: PositiveInt = 1
-    """Processes that infer with this model; with the whole layout the largest number of any model counts for all."""
+    """Images that wait in one replica before others are refused; None: 4 times what is under way at most, shared out
+    among the replicas of the whole layout, and enough for one call with several images. More keeps a burst of clients
+    from being refused and lets them wait longer."""
+    replicas: PositiveInt | None = None
+    """Processes that infer with this model; with the whole layout the largest number of any model counts for all. None:
+    with the whole layout one for each core, as far as memory goes, since Python does one thing at a time in a process;
+    else 1."""
     max_replicas: PositiveInt | None = None
     """Autoscaling up to so many; None keeps ``replicas``."""
     gpus: Annotated[float, Field(ge=0)] | None = None
@@ -48,11 +52,16 @@ class ServedModelConfig(Frozen):
 
     @model_validator(mode="after")
     def _check_replicas(self) -> Self:
-        if self.max_replicas is not None and self.max_replicas < self.replicas:
+        if self.max_replicas is not None and self.max_replicas < self.num_replicas:
             raise ValueError(
-                f"max_replicas must be at least replicas ({self.replicas}), got {self.max_replicas}; raise it"
+                f"max_replicas must be at least replicas ({self.num_replicas}), got {self.max_replicas}; raise it"
             )
         return self
+
+    @property
+    def num_replicas(self) -> int:
+        """Processes, 1 where nobody said or found out."""
+        return self.replicas or 1
 
 
 class HttpConfig(Frozen):
@@ -148,7 +157,7 @@ class ServeConfig(Frozen):
     trust_package_code: bool = False
     """Whether Python files that lie in the packages themselves may be run."""
     cache_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
-    """Memory for answers of equal bytes; 0 keeps none."""
+    """Memory of each process that answers, for answers of equal bytes; 0 keeps none."""
     http: HttpConfig = HttpConfig()
     """Where HTTP is answered, and how patiently."""
     grpc: GrpcConfig = GrpcConfig()
@@ -167,6 +176,11 @@ class ServeConfig(Frozen):
     """A line for each request on standard output: who asked for what is not in it, only route, status and times."""
     graceful_timeout_s: PositiveFloat = 20.0
     """Time for what was accepted when the service stops or a replica is replaced."""
+
+    @property
+    def num_edges(self) -> int:
+        """Processes that answer, with the whole layout."""
+        return max(model.num_replicas for model in self.models)
 
     @model_validator(mode="after")
     def _check_open(self) -> Self:

@@ -7,6 +7,8 @@ each model replicas that infer, on GPUs where there are some.
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -150,12 +152,20 @@ def new_loop() -> asyncio.AbstractEventLoop:
 async def build_backend(config: ServeConfig, handles: Mapping[str, DeploymentHandle]) -> LocalBackend:
     """Models in this process, or behind handles."""
     if not handles:
-        return await asyncio.to_thread(LocalBackend.load, config)
+        return await asyncio.to_thread(LocalBackend.load, config, num_cpus=cores_of_one(config))
     cache = AnswerCache(config.cache_bytes)
     slots = [
         await remote_slot(model, config, handles[str(index)], cache=cache) for index, model in enumerate(config.models)
     ]
     return LocalBackend({slot.facts.name: slot for slot in slots}, config, cache=cache)
+
+
+def cores_of_one(config: ServeConfig) -> int:
+    """Forwards that one of a machine's processes may have under way: two for each core in all of them together, so
+    that a client with a single connection has more than one.
+    """
+    cores = config.num_cpus or len(os.sched_getaffinity(0))
+    return cores if config.num_edges == 1 else max(1, math.ceil(2 * cores / config.num_edges))
 
 
 async def remote_slot(
@@ -167,13 +177,13 @@ async def remote_slot(
     with open_model(model.package, said={}, trusts_code=config.trust_package_code) as (opened, _):
         verbs = build_verbs(opened, model, config)
         package = without_weights(opened)
-    most = capacity * (model.max_replicas or model.replicas)
+    most = capacity * (model.max_replicas or model.num_replicas)
     server = ModelServer(
         describe_model(package, name=model.name or package.spec.name, engine=engine),
         verbs,
         StagedRoute(verbs, RemoteInferrer(handle), num_threads=4),
         capacity=most,
-        max_queue=model.max_queue or default_queue(most, config),
+        max_queue=model.max_queue or default_queue(most, num_replicas=1),
         cache=cache,
     )
     return Slot(config=model.model_copy(update={"is_lazy": False}), facts=server.facts, server=server)
@@ -199,13 +209,14 @@ def build_application(config: ServeConfig, *, layout: Layout, digests: tuple[str
             str(index): bind_model(model, digests[index], config, index=index, num_cpus=num_cpus)
             for index, model in enumerate(config.models)
         }
-    replicas = config.edges if layout == "split" else max(model.replicas for model in config.models)
+    replicas = config.edges if layout == "split" else config.num_edges
     edge = serve.deployment(
         Edge if config.listener == "direct" else serve.ingress(None)(ProxiedEdge),
         name=EDGE,
         num_replicas=replicas,
         max_ongoing_requests=EDGE_REQUESTS,
-        ray_actor_options={"num_cpus": 1, "num_gpus": 0},
+        # Successors start beside those that they replace, so all together ask for half of the cores.
+        ray_actor_options={"num_cpus": min(1.0, num_cpus / (2 * replicas)), "num_gpus": 0},
         **replacement_options(config),
     )
     return edge.bind(settings, digests, handles)
@@ -215,11 +226,11 @@ def bind_model(model: ServedModelConfig, digest: str, config: ServeConfig, *, in
     """The deployment of one model's forwards."""
     concurrent = model.concurrent_batches or num_cpus
     under_way = (model.batch_size or 32) * max(2, concurrent)
-    scaling: dict[str, Any] = {"num_replicas": model.replicas}
+    scaling: dict[str, Any] = {"num_replicas": model.num_replicas}
     if model.max_replicas is not None:
         scaling = {
             "autoscaling_config": {
-                "min_replicas": model.replicas,
+                "min_replicas": model.num_replicas,
                 "max_replicas": model.max_replicas,
                 "target_ongoing_requests": max(1, under_way // 2),
                 "upscale_delay_s": 5,

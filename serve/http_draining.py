@@ -17,6 +17,8 @@ IDLE_S = 1.0
 SETTLE_S = 0.05
 """Time for connections that the loop has accepted but not told of yet."""
 CLOSE = (b"connection", b"close")
+MAX_ACCEPTS = 256
+"""Connections that one turn of the loop takes in."""
 
 
 class HttpServer:
@@ -38,11 +40,14 @@ class HttpServer:
         """Listen on a bound socket."""
         self.port = bound.getsockname()[1]
         self._spare = bound.dup()  # keeps the door there when uvicorn has closed its side of it
+        self._spare.setblocking(False)
+        self._beginning: set[asyncio.Future[Any]] = set()
         self._serving = asyncio.ensure_future(self._server.serve(sockets=[bound]))
         while not self._server.started and not self._serving.done():
             await asyncio.sleep(0.005)
         if self._serving.done():
             self._serving.result()
+        asyncio.get_running_loop().add_reader(self._spare, self._take_in)
 
     async def drain(self, *, timeout_s: float) -> None:
         """Accept no connection more, answer what comes on those that are open for a moment, then close them all.
@@ -60,19 +65,32 @@ class HttpServer:
         self._server.should_exit = True
         await self._serving
 
+    def _take_in(self) -> None:
+        """Accept all who stand before the door. uvloop takes one in each turn of the loop: hundreds who come at once,
+        while the service has much to do, would wait for that many turns, each of them long.
+        """
+        for _ in range(MAX_ACCEPTS):
+            try:
+                connection, _ = self._spare.accept()
+            except OSError:  # nobody is there any more, or the process may have no more files open: then uvloop waits
+                return
+            self._begin(connection)
+
+    def _begin(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        task = asyncio.ensure_future(
+            asyncio.get_running_loop().connect_accepted_socket(self._build_protocol, connection)
+        )
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
     async def _stop_accepting(self) -> None:
         """Close the door, but take in who stands before it: connections that the kernel accepted for us already."""
         for server in self._server.servers:
             server.close()
-        self._spare.setblocking(False)
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, _ = self._spare.accept()
-            except (BlockingIOError, ConnectionError):
-                break
-            connection.setblocking(False)
-            await loop.connect_accepted_socket(self._build_protocol, connection)
+        asyncio.get_running_loop().remove_reader(self._spare)
+        self._take_in()
+        await asyncio.gather(*self._beginning)
         self._spare.close()
 
     def _build_protocol(self) -> asyncio.Protocol:

@@ -15,7 +15,7 @@ from inference_core.errors import ConfigError
 from serve.config import SecurityConfig
 from serve.errors import RateLimitError, UnauthorizedError
 from serve.key_file import KeyEntry, hash_key, read_key_file
-from serve.rate_limit import TokenBucket
+from serve.rate_limit import SharedBucket, TokenBucket
 
 SCOPE_KEY = "millrace.key"
 RELOAD_S = 2.0
@@ -53,14 +53,16 @@ class KeyRing:
 
     Args:
         path: the file.
+        folder: where the processes of a service share what each key may still ask; None for a process of its own.
         clock: seconds that never run backwards.
 
     Raises:
         ConfigError: the file is wrong, or holds no key.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, path: Path, *, folder: Path | None = None, clock: Callable[[], float] = monotonic) -> None:
         self._path = path
+        self._folder = folder
         self._clock = clock
         self._buckets: dict[KeyEntry, TokenBucket] = {}
         self._stamp = stamp_of(path)
@@ -105,9 +107,14 @@ class KeyRing:
         if entry.per_minute is None:
             return None
         if entry not in self._buckets:
-            burst = entry.burst or entry.per_minute
-            self._buckets[entry] = TokenBucket(per_minute=entry.per_minute, burst=burst, clock=self._clock)
+            self._buckets[entry] = self._open_bucket(entry, entry.per_minute, entry.burst or entry.per_minute)
         return self._buckets[entry]
+
+    def _open_bucket(self, entry: KeyEntry, per_minute: float, burst: float) -> TokenBucket:
+        if self._folder is None:
+            return TokenBucket(per_minute=per_minute, burst=burst, clock=self._clock)
+        path = self._folder / f"{entry.sha256[:32]}-{per_minute:g}-{burst:g}.rate"
+        return SharedBucket(path, per_minute=per_minute, burst=burst, clock=self._clock)
 
     def _reload(self) -> None:
         """Read the file again where it changed; one that is wrong leaves the keys as they were."""
@@ -127,13 +134,17 @@ class KeyRing:
         self._buckets = {entry: bucket for entry, bucket in self._buckets.items() if entry in self._entries}
 
 
-def open_keys(security: SecurityConfig) -> KeyRing | None:
+def open_keys(security: SecurityConfig, *, folder: Path | None = None) -> KeyRing | None:
     """The keys of a service; None where it asks for none.
+
+    Args:
+        security: names their file.
+        folder: see ``KeyRing``.
 
     Raises:
         ConfigError: see ``KeyRing``.
     """
-    return None if security.keys_file is None else KeyRing(Path(security.keys_file).expanduser())
+    return None if security.keys_file is None else KeyRing(Path(security.keys_file).expanduser(), folder=folder)
 
 
 def key_in_headers(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

@@ -64,7 +64,7 @@ class Listener:
         self._has_http = has_http
         self._grpc: GrpcServer | None = None
         self._http: HttpServer | None = None
-        self._keys = open_keys(config.security)
+        self._keys = open_keys(config.security, folder=folder)
         app = build_http_app(self._observer.backend, config, keys=self._keys)
         app.router.routes.extend(self._observer.routes())
         self.app = self._observer.around(app)

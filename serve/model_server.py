@@ -13,10 +13,11 @@ from serve.answer_cache import AnswerCache, relabelled
 from serve.answers import Answer, PredictRequest, ServedModel
 from serve.batch_queue import Deadline, late_error
 from serve.config import ServeConfig, ServedModelConfig
-from serve.errors import OverloadedError, ServeError, UnavailableError
+from serve.errors import OverloadedError, UnavailableError
 from serve.flights import Flights
 from serve.inference import Inference
 from serve.model_facts import describe_model
+from serve.predict_images import MAX_UNDER_WAY
 from serve.routes import Job, LocalInferrer, Route, StagedRoute, WholeRoute
 from serve.verbs import Verbs
 
@@ -101,7 +102,7 @@ class ModelServer:
             verbs,
             route,
             capacity=capacity,
-            max_queue=model.max_queue or default_queue(capacity, config),
+            max_queue=model.max_queue or default_queue(capacity, num_replicas=config.num_edges),
             cache=cache,
             was_good_within=inference.health.was_good_within,
         )
@@ -121,11 +122,18 @@ class ModelServer:
         if self._is_closing:
             raise closing_error()
         self._verbs.check(request)
-        key, sha256 = await self._key_of(request)
-        if key is not None and (known := self._cache.get(key)) is not None:
-            return relabelled(known, request)
+        self._check_room()  # before any work for one who is refused: what is spent on those is taken from the others
+        image = request.image
+        key, exact_key, sha256 = None, None, ""
+        if isinstance(image, bytes):  # answers to tiles are not kept
+            mark, sha256 = await fingerprint(image)
+            key, exact_key = self._key(request, mark), self._key(request, image)
+            if (known := self._find_known(key, image, sha256)) is not None:
+                return relabelled(known, request)
         flight = self._flights.join_or_begin(
-            key, lambda deadline: self._begin(Job(request=request, sha256=sha256), deadline), at_s=request.deadline_s
+            exact_key,
+            lambda deadline: self._begin(Job(request=request, sha256=sha256), deadline, key=key),
+            at_s=request.deadline_s,
         )
         answer = await flight.wait(timeout_s=seconds_until(request.deadline_s))
         source = answer.prediction.source
@@ -151,15 +159,20 @@ class ModelServer:
             await asyncio.sleep(0.01)
         await asyncio.get_running_loop().run_in_executor(None, self._route.close)
 
-    def _begin(self, job: Job, deadline: Deadline) -> asyncio.Future[Answer]:
+    def _find_known(self, key: Hashable, image: bytes, sha256: str) -> Answer | None:
+        """The answer that was given for the same bytes; that they are is proved by their SHA-256."""
+        known = self._cache.get(key)
+        if known is None or known.prediction.source.sha256 != (sha256 or sha256_hex(image)):
+            return None
+        return known
+
+    def _begin(self, job: Job, deadline: Deadline, *, key: Hashable | None) -> asyncio.Future[Answer]:
         """Accept a request that nobody has under way."""
         if deadline.is_over:
             raise late_error()
-        if self._num_accepted >= self._max_accepted:
-            raise self._overloaded()
+        self._check_room()
         future = self._route.begin(job, deadline=deadline)
         self._num_accepted += 1
-        key = self._key(job.request, job.sha256) if job.sha256 else None
         future.add_done_callback(lambda done: self._note_end(done, key))
         return future
 
@@ -174,30 +187,38 @@ class ModelServer:
         own_s = (times.prepare + times.infer + times.finish) / 1000
         self._mean_s += SMOOTHING * (own_s - self._mean_s) if self._mean_s else own_s
 
-    def _overloaded(self) -> ServeError:
-        """What a request is told that finds the queue full: when its turn might come."""
+    def _check_room(self) -> None:
+        """Tell a request that finds the queue full when its turn might come.
+
+        Raises:
+            OverloadedError: it is full.
+        """
+        if self._route.num_open < self._max_accepted:
+            return
         wait_s = self._num_accepted * self._mean_s / max(1, self._capacity)
-        return OverloadedError(
+        raise OverloadedError(
             f"model {self.facts.name} must have room in its queue, but {self._num_accepted} images wait or are under "
             "way; try again later",
             retry_after_s=max(1, min(MAX_RETRY_AFTER_S, math.ceil(wait_s))),
         )
 
-    async def _key_of(self, request: PredictRequest) -> tuple[Hashable | None, str]:
-        """What decides the answer, and the digest of the bytes; nothing for tiles, which are not kept."""
-        if not isinstance(request.image, bytes):
-            return None, ""
-        if len(request.image) <= HASH_ON_LOOP_BYTES:
-            sha256 = sha256_hex(request.image)
-        else:
-            sha256 = await asyncio.get_running_loop().run_in_executor(None, sha256_hex, request.image)
-        return self._key(request, sha256), sha256
-
-    def _key(self, request: PredictRequest, sha256: str) -> Hashable:
+    def _key(self, request: PredictRequest, image: Hashable) -> Hashable:
         """What decides an answer; the mask and the uncertainties are in it in any case."""
         options = request.options
         name, digest = self.facts.name, self.facts.digest
-        return sha256, name, digest, options.top_k, options.threshold, options.views, options.with_probabilities
+        return image, name, digest, options.top_k, options.threshold, options.views, options.with_probabilities
+
+
+async def fingerprint(image: bytes) -> tuple[Hashable, str]:
+    """What finds bytes that may have been seen before, and their SHA-256 where it is known by then.
+
+    Python's own hash of bytes keeps the interpreter; hashlib lets other threads go first, and the event loop would wait
+    for its turn with each request.
+    """
+    if len(image) <= HASH_ON_LOOP_BYTES:
+        return (hash(image), len(image)), ""
+    sha256 = await asyncio.get_running_loop().run_in_executor(None, sha256_hex, image)
+    return sha256, sha256
 
 
 def build_verbs(package: ModelPackage, model: ServedModelConfig, config: ServeConfig) -> Verbs:
@@ -210,9 +231,15 @@ def build_verbs(package: ModelPackage, model: ServedModelConfig, config: ServeCo
     )
 
 
-def default_queue(capacity: int, config: ServeConfig) -> int:
-    """How many may wait where nobody says: one call with as many images as may be is never too much."""
-    return max(QUEUE_FACTOR * capacity, config.limits.max_images)
+def default_queue(capacity: int, *, num_replicas: int) -> int:
+    """How many may wait in one process where nobody says: few, so that what is accepted is answered soon, and always
+    one call with several images.
+
+    Args:
+        capacity: images under way at most, in this process.
+        num_replicas: processes of this machine that share its cores and what comes.
+    """
+    return max(QUEUE_FACTOR * capacity // num_replicas, MAX_UNDER_WAY - capacity, 1)
 
 
 def seconds_until(at_s: float | None) -> float | None:

@@ -15,7 +15,7 @@ from serve.backend import Backend
 from serve.sent import SentImage
 from serve.stored_images import StoredImages
 
-MAX_UNDER_WAY = 8
+MAX_UNDER_WAY = 5
 """Images of one request in the backend at once, so that one caller does not fill the queue."""
 NUM_FETCHERS = 8
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import random
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 HEADER = b"x-request-id"
 SCOPE_KEY = "millrace.request_id"
+_ids = random.Random()
 _PLAIN = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -17,7 +18,7 @@ def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == HEADER and _PLAIN.fullmatch(value):
             return value.decode("ascii")
-    return os.urandom(8).hex()
+    return f"{_ids.getrandbits(64):016x}"
 
 
 def request_id_of(scope: Mapping[str, Any]) -> str:

@@ -47,6 +47,10 @@ class Inferred:
 class Route(Protocol):
     """Computes answers. All methods but ``close`` run on one event loop."""
 
+    @property
+    def num_open(self) -> int:
+        """Images that were begun and are not computed yet."""
+
     def begin(self, job: Job, *, deadline: Deadline) -> asyncio.Future[Answer]:
         """The answer to come; cancelling it drops what has not begun."""
 
@@ -77,6 +81,11 @@ class WholeRoute:
         self._workers: BatchWorkers[Job | None, Answer | None] = BatchWorkers(
             self._run, num_threads=settings.concurrent_batches, batch_size=settings.batch_size, wait_s=wait_s
         )
+
+    @property
+    def num_open(self) -> int:
+        """See Route."""
+        return self._workers.num_open
 
     def begin(self, job: Job, *, deadline: Deadline) -> asyncio.Future[Answer]:
         """See Route."""
@@ -187,10 +196,19 @@ class StagedRoute:
         self._verbs = verbs
         self._inferrer = inferrer
         self._pool: Executor = ThreadPoolExecutor(num_threads, thread_name_prefix="prepare")
+        self._open: set[asyncio.Task[Answer]] = set()
+
+    @property
+    def num_open(self) -> int:
+        """See Route."""
+        return len(self._open)
 
     def begin(self, job: Job, *, deadline: Deadline) -> asyncio.Future[Answer]:
         """See Route."""
-        return asyncio.ensure_future(self._compute(job, deadline))
+        task = asyncio.ensure_future(self._compute(job, deadline))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        return task
 
     async def probe(self) -> None:
         """See Route."""

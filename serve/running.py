@@ -23,6 +23,7 @@ from serve.deployments import Layout, build_application
 from serve.listener import Addresses, bind
 from serve.metrics.log_pipe import LogPipe
 from serve.metrics.replica_files import shared_folder
+from serve.replicas import free_memory_bytes, with_replicas
 
 APPLICATION = "millrace"
 """Name of the application in Ray Serve."""
@@ -86,6 +87,7 @@ def ray_for(config: ServeConfig) -> Iterator[None]:
     handler = signal.getsignal(signal.SIGTERM)
     address = config.address or os.environ.get("RAY_ADDRESS")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # what answers goes before what computes: see BatchWorkers
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if not address:
         options |= {
@@ -176,12 +178,12 @@ def build_for_cluster(config: ServeConfig) -> Any:
     """
     config = resolve_paths(config)
     num_gpus = ray.cluster_resources().get("GPU", 0.0)
-    return build_application(
-        with_gpus(config, num_gpus=num_gpus),
-        layout=choose_layout(config, num_gpus=num_gpus),
-        digests=package_digests(config),
-        num_cpus=config.num_cpus or len(os.sched_getaffinity(0)),
-    )
+    num_cpus = config.num_cpus or len(os.sched_getaffinity(0))
+    layout = choose_layout(config, num_gpus=num_gpus)
+    digests = package_digests(config)
+    if layout == "whole":
+        config = with_replicas(config, num_cpus=num_cpus, free_bytes=free_memory_bytes())
+    return build_application(with_gpus(config, num_gpus=num_gpus), layout=layout, digests=digests, num_cpus=num_cpus)
 
 
 def deploy(config: ServeConfig) -> None:

@@ -25,6 +25,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
+GATE_PATIENCE_S = 30.0
+"""Less than clients wait."""
+
 Wsgi = Callable[..., Iterable[bytes]]
 
 
@@ -70,6 +73,8 @@ class S3Server:
         """Meet every so many-th request with a fault, for as long as this stands."""
         self.weather: Iterator[Fault | None] | None = None
         """Where set, gives what each request is met with: a fault, or None."""
+        self.gates: dict[str, threading.Event] = {}
+        """What is written to these paths waits, for a while, until the event is set."""
         self._num_served = 0
         self.max_in_flight = 0
         """The most requests that were served at the same time since ``forget``."""
@@ -154,6 +159,7 @@ class S3Server:
             self._in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self._in_flight)
         try:
+            self._wait_at_gate(environ)
             time.sleep(self.delay_s)
             return self._answer(fault, environ, start_response)
         finally:
@@ -187,6 +193,10 @@ class S3Server:
         self._num_served += 1
         every, fault = self.fault_every or (0, None)
         return fault if every and self._num_served % every == 0 else None
+
+    def _wait_at_gate(self, environ: dict[str, Any]) -> None:
+        if environ["REQUEST_METHOD"] == "PUT" and (gate := self.gates.get(environ["PATH_INFO"])) is not None:
+            gate.wait(GATE_PATIENCE_S)
 
     def _kind_of(self, environ: dict[str, Any]) -> str:
         method = str(environ["REQUEST_METHOD"])

@@ -72,16 +72,16 @@ def measure_overload(server: Server, task: ServedTask, *, factor: float, seconds
 
     with running(server, task) as process:
         calm = {
-            str(level): figures_of(run_load(settings(clients=level, seconds=calm_s, warm_s=1.0)))
+            str(level): figures_of(run_load(settings(clients=level, seconds=calm_s, warm_s=1.0, seed=level)))
             for level in (1, 8, 64)
         }
         capacity = max(figures.images_per_s for figures in calm.values())
-        asked = settings(mode="open", rate=factor * capacity, clients=MAX_CONNECTIONS, seconds=seconds)
+        asked = settings(mode="open", rate=factor * capacity, clients=MAX_CONNECTIONS, seconds=seconds, seed=1001)
         with TreeSampler(process.pid) as tree:
             began_s = time.time()
             seen = LoadProcess(asked).result()
             over_s = time.time()
-        after = run_load(settings(clients=1, seconds=calm_s, has_times=True))
+        after = run_load(settings(clients=1, seconds=calm_s, has_times=True, seed=1002))
     memory = [(sample.time_s, sample.memory_bytes) for sample in tree.samples]
     early = [size for at_s, size in memory if at_s <= began_s + seconds / 10] or [memory[0][1]]
     figures = figures_of(seen)

@@ -120,7 +120,7 @@ def measure_bound(task: ServedTask, *, seconds: float, cores: int) -> float:
 
 def race_table(result: dict[str, Any]) -> Table:
     """One task as a table."""
-    title = f"{result['task']}: bound {result['bound_images_per_s']:.0f} images/s (the core alone, a thread per core)"
+    title = f"{result['task']}: bound {result['bound_images_per_s']:.0f} images/s (the core alone, a process per core)"
     names = ("clients", "server", "images/s", "of bound", "p50 ms", "p99 ms", "batch", "client cores", "not 2xx")
     table = Table(*names, title=title, title_justify="left")
     for row in result["rows"]:

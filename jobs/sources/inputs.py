@@ -10,6 +10,7 @@ from typing import Literal
 
 from inference_core import storage
 from inference_core.errors import ConfigError, JobError
+from jobs.sources.distinct_ids import DistinctIds
 from jobs.sources.image_ref import ImageRef
 from jobs.sources.table_rows import TABLE_ENDINGS, list_table
 from jobs.sources.tar_members import list_tar
@@ -22,6 +23,8 @@ TAR_ENDINGS = (".tar",)
 ENDINGS: dict[SourceKind, tuple[str, ...]] = {"tables": TABLE_ENDINGS, "tar": TAR_ENDINGS, "videos": VIDEO_ENDINGS}
 """Of the files that hold images of a kind."""
 GLOB_SIGNS = "*?["
+DISTINCT_ROWS = 4_096
+"""Rows of a table that are looked up at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ class Inputs:
                 have the same id.
             StorageError: an input cannot be listed.
         """
-        ids_of_tables: set[int] = set()
+        ids_of_tables = DistinctIds()
         for uri, prefix in zip(self._uris, self._prefixes, strict=True):
             is_empty = True
             for found in list_files(uri):
@@ -118,7 +121,7 @@ class Inputs:
         yield from entries
 
     def _list_file(
-        self, found: storage.ObjectInfo, *, prefix: str, is_named: bool, seen: set[int]
+        self, found: storage.ObjectInfo, *, prefix: str, is_named: bool, seen: DistinctIds
     ) -> Iterator[ImageRef | None]:
         """The images of a file; the file itself where it is one."""
         kind = self._kind_of(found.uri, is_named=is_named)
@@ -200,27 +203,27 @@ def is_in_input(object_uri: str, uri: str) -> bool:
     return object_uri == uri or object_uri.startswith(f"{uri.rstrip('/')}/")
 
 
-def check_distinct(entries: Iterable[ImageRef], seen: set[int], *, table_uri: str) -> Iterator[ImageRef]:
+def check_distinct(entries: Iterable[ImageRef], seen: DistinctIds, *, table_uri: str) -> Iterator[ImageRef]:
     """The images of a table, each with an id of its own.
 
     Args:
         entries: the images.
-        seen: hashes of all ids so far; added to.
+        seen: all ids so far; added to.
         table_uri: for the message.
 
     Raises:
         ConfigError: an id occurs again.
     """
-    for entry in entries:
-        key = hash(entry.image_id)
-        if key in seen:
+    iterator = iter(entries)
+    while batch := list(islice(iterator, DISTINCT_ROWS)):
+        again = seen.add([entry.image_id for entry in batch])
+        yield from batch[:again]
+        if again is not None:
             raise ConfigError(
-                f"image_id must be distinct, got {entry.image_id!r} again in {table_uri}; remove the row, or give a "
-                "column image_id with a name of its own for each",
+                f"image_id must be distinct, got {batch[again].image_id!r} again in {table_uri}; remove the row, or "
+                "give a column image_id with a name of its own for each",
                 key="input",
             )
-        seen.add(key)
-        yield entry
 
 
 def check_apart(inputs: Sequence[str]) -> None:

@@ -33,14 +33,15 @@ def run_arguments(model: Any, inputs: list[Any], output: Any, *assignments: str)
     return ["run", "--model", str(model), *named, "--output", str(output), *sets]
 
 
-def command(*arguments: str, watch: Callable[[int], None] | None = None) -> Ended:
+def command(*arguments: str, watch: Callable[[int], None] | None = None, err_file: Path | None = None) -> Ended:
     """Run ``python -m jobs`` to its end.
 
     Args:
         arguments: of the command.
         watch: called again and again with the process's id while it runs.
+        err_file: where standard error goes, for those who look at it meanwhile.
     """
-    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+    with TemporaryFile("w+") as out, err_file.open("w+") if err_file else TemporaryFile("w+") as err:
         process = subprocess.Popen([sys.executable, "-m", "jobs", *arguments], cwd=ROOT, stdout=out, stderr=err)
         deadline_s = time.monotonic() + PATIENCE_S
         while process.poll() is None and time.monotonic() < deadline_s:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from ray.cluster_utils import Cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE_BYTES = 80 * 1024 * 1024
+patched = pytest.MonkeyPatch.context
 STAGES = ("PrepareShards", "CommitShards")
 """Those that are tasks. Actors may end before they report their last calls: see ``actors_by_node``."""
 EVENTS_PATIENCE_S = 60.0
@@ -27,7 +29,10 @@ EVENTS_PATIENCE_S = 60.0
 @contextmanager
 def cluster_of(*shapes: dict[str, float], **head: Any) -> Iterator[Cluster]:
     """A head without work and a node for each shape (``num_cpus``, ``num_gpus``); shut down at the end."""
-    with pytest.MonkeyPatch.context() as patch:
+    # Below a folder of its own Ray notes which cluster is this one; else jobs that are submitted would join the newest
+    # of the machine. Paths of sockets are short.
+    with TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder, patched() as patch:
+        patch.setenv("RAY_TMPDIR", folder)
         # As in a shell where the environment is active. Nodes and their workers have no other way to these.
         patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)

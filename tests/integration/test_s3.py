@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -34,6 +38,7 @@ BROKEN = ("0001.png", "0006.png", "0010.png")
 """In three shards."""
 POISON = "0001.png"
 """In shard 0."""
+WAITS = "waiting for its end"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +109,23 @@ def is_there(uri: str) -> bool:
     return bool(list(storage.list_objects(uri)))
 
 
+@contextmanager
+def held_back(server: S3Server, uri: str) -> Iterator[Event]:
+    """Let nobody write an object until the event is set."""
+    path = "/" + uri.removeprefix("s3://")
+    gate = server.gates[path] = Event()
+    try:
+        yield gate
+    finally:
+        gate.set()
+        del server.gates[path]
+
+
+def read_told(path: Path) -> str:
+    """What a command told so far."""
+    return path.read_text() if path.exists() else ""
+
+
 def test_a_run_on_s3_gives_what_a_run_on_disk_gives_and_reads_each_image_once(
     stored: str, expected: str, prefix: str, s3_server: S3Server
 ) -> None:
@@ -124,7 +146,7 @@ def test_a_run_on_s3_gives_what_a_run_on_disk_gives_and_reads_each_image_once(
 
 
 def test_two_commands_after_a_killed_one_give_each_row_once(
-    stored: str, expected: str, prefix: str, s3_server: S3Server
+    stored: str, expected: str, prefix: str, s3_server: S3Server, tmp_path: Path
 ) -> None:
     # With a head start, and behind a command that left its lease, rows of a shard and no report.
     run_here(f"{stored}/model", f"{stored}/in", prefix, [1, 2])
@@ -133,10 +155,15 @@ def test_two_commands_after_a_killed_one_give_each_row_once(
     storage.create(f"{prefix}/{LEASE_FILE}", dead.model_dump_json().encode())
     arguments = run_arguments(f"{stored}/model", [f"{stored}/in"], prefix, *SETS)
     s3_server.forget()
-    with ThreadPoolExecutor(2) as pool:
-        ended = [future.result() for future in [pool.submit(command, *arguments) for _ in range(2)]]
+    told = [tmp_path / "first.err", tmp_path / "second.err"]
+    with ThreadPoolExecutor(2) as pool, held_back(s3_server, f"{prefix}/_SUCCESS") as gate:
+        begun = [pool.submit(command, *arguments, err_file=path) for path in told]
+        while not (any(future.done() for future in begun) or any(WAITS in read_told(path) for path in told)):
+            time.sleep(0.05)
+        gate.set()  # neither ends before the other has come to the lease
+        ended = [future.result() for future in begun]
     assert [end.code for end in ended] == [0, 0], [end.err for end in ended]
-    assert sorted("waiting for its end" in end.err for end in ended) == [False, True]
+    assert sorted(WAITS in end.err for end in ended) == [False, True]
     assert without_uris(read_rows(prefix)) == without_uris(read_rows(expected))
     assert masks_below(prefix) == masks_below(expected)
     assert len(list(storage.list_objects(f"{prefix}/data"))) == -(-NUM_FILES // ROWS_PER_SHARD)

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.integration
 
 
 def config_of(package: Path, **settings: Any) -> ServeConfig:
-    model = {"name": "tiny", "package": str(package), "concurrent_batches": 2, "batch_size": 2}
+    model = {"name": "tiny", "package": str(package), "concurrent_batches": 2, "batch_size": 2, "replicas": 1}
     return ServeConfig.model_validate(
         {"models": [model], "http": {"port": 0}, "grpc": {"port": 0}, "cache_bytes": 0, "num_cpus": 2, **settings}
     )

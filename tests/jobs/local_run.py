@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inference_core import storage
-from inference_core.models.package import ModelPackage
+from inference_core.models.package import ModelPackage, load_package
 from jobs.attempts import AttemptRecord, note_attempt
 from jobs.columns import SHARD_SCHEMA
 from jobs.commits import CommitLog
@@ -28,13 +28,13 @@ TIMES = ("fetch_ms", "prepare_ms", "infer_ms", "finish_ms")
 def plan_job(config: JobConfig, package: ModelPackage) -> Plan:
     """The plan of a job, found or made, with its whole listing stored."""
     plan = find_plan(config, package) or make_plan(config, package)
-    list_job(config)
+    list_job(config, package)
     return plan
 
 
-def list_job(config: JobConfig) -> Listing:
+def list_job(config: JobConfig, package: ModelPackage | None = None) -> Listing:
     """The whole listing of a job that is planned."""
-    with open_listing(config) as feed:
+    with open_listing(config, package or load_package(config.model)) as feed:
         listing = Listing()
         while not listing.is_whole:
             listing = feed.wait(num_known=len(listing.shards), patience_s=60.0)
@@ -45,14 +45,14 @@ def worker_settings(config: JobConfig, package: ModelPackage, plan: Plan) -> Sta
     """What workers are told, in a process that forgets earlier runs."""
     prepare_worker.cache_clear()
     commit_worker.cache_clear()
-    return stage_settings(config, package, plan, list_job(config))
+    return stage_settings(config, package, plan, list_job(config, package))
 
 
 def run_shards(
     config: JobConfig, package: ModelPackage, plan: Plan, shard_ids: Iterable[int] | None = None
 ) -> pa.Table:
     """Commit shards, all by default, as an actor of the whole layout does; the receipts."""
-    ids = list(range(len(list_job(config).shards))) if shard_ids is None else list(shard_ids)
+    ids = list(range(len(list_job(config, package).shards))) if shard_ids is None else list(shard_ids)
     return WholeShards(worker_settings(config, package, plan))(shard_table(ids))
 
 

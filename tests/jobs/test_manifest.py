@@ -81,6 +81,16 @@ def test_a_long_listing_begins_and_ends_with_small_shards() -> None:
     assert parts[2].shards.runs[-1] == (16, 32)
 
 
+def test_later_parts_have_fewer_and_larger_shards_where_pixels_are_few() -> None:
+    plain, grown = (list(cut_parts(plain_refs(180_000), rows_per_shard=None, rows_later=rows)) for rows in (128, 1_024))
+    assert grown[0].shards == plain[0].shards
+    assert grown[1].shards.runs == ((64, 1_024),)
+    assert grown[2].shards.runs[-1] == (16, 256)
+    assert sum(part.shards.num_rows for part in grown) == 180_000
+    asked = list(cut_parts(plain_refs(180_000), rows_per_shard=100, rows_later=1_024))
+    assert {rows for part in asked for _, rows in part.shards.runs[:1]} <= {12, 100}
+
+
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingObjectError, match=r"part-000000\.parquet"):
         Manifest(str(tmp_path), (0,)).read_shard(0)

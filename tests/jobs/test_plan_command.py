@@ -13,6 +13,7 @@ from inference_core.models.package import ModelPackage
 from jobs.forecast import count_input, forecast_job
 from jobs.manifest import cut_parts, expected_shards
 from jobs.plan_command import plan_job
+from jobs.shards import merge_runs
 from jobs.sources.image_ref import ImageRef
 from tests.drawn_images import write
 from tests.jobs.conftest import MakeJob
@@ -100,3 +101,11 @@ def test_shards_are_told_from_the_number_of_images(num_rows: int, rows_per_shard
     ref = ImageRef(image_id="a", uri="u", size_bytes=1, etag="")
     parts = cut_parts([ref] * num_rows, rows_per_shard=rows_per_shard)
     assert len(expected_shards(num_rows, rows_per_shard=rows_per_shard)) == sum(len(part.shards) for part in parts)
+
+
+@pytest.mark.parametrize("rows_per_shard", [None, 500])
+def test_shards_of_long_inputs_are_told_too(rows_per_shard: int | None) -> None:
+    ref = ImageRef(image_id="a", uri="u", size_bytes=1, etag="")
+    parts = list(cut_parts([ref] * 140_000, rows_per_shard=rows_per_shard, rows_later=512))
+    told = expected_shards(140_000, rows_per_shard=rows_per_shard, rows_later=512)
+    assert told.runs == merge_runs([run for part in parts for run in part.shards.runs])

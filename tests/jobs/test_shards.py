@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.shards import Shards, cut_shards, default_rows_per_shard, divide, merge_runs
+from jobs.shards import (
+    LATER_BYTES,
+    Shards,
+    cut_shards,
+    default_rows_per_shard,
+    divide,
+    merge_runs,
+    rows_of_later_shards,
+)
 
 CUTS = st.builds(
     lambda num_rows, rows: (num_rows, rows, cut_shards(num_rows, rows_per_shard=rows)),
@@ -83,3 +91,18 @@ def test_divide_leaves_out_what_is_empty(rows: int, expected: list[tuple[int, in
 
 def test_merge_runs_of_nothing_is_nothing() -> None:
     assert merge_runs([]) == ()
+
+
+@pytest.mark.parametrize(
+    ("image_bytes", "rows"),
+    [
+        pytest.param(None, 128, id="depends-on-the-image"),
+        pytest.param(128 * 128 * 3, 1_024, id="128-px"),
+        pytest.param(224 * 224 * 3, 256, id="224-px"),
+        pytest.param(640 * 640 * 3, 128, id="640-px"),
+        pytest.param(LATER_BYTES // 512, 512, id="just-so"),
+        pytest.param(LATER_BYTES // 512 + 1, 256, id="one-byte-more"),
+    ],
+)
+def test_later_shards_hold_as_many_rows_as_pixels_allow(image_bytes: int | None, rows: int) -> None:
+    assert rows_of_later_shards(image_bytes) == rows

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 
 import pytest
 
 from serve.batch_queue import BatchQueue, Deadline, settle_all
-from serve.batch_workers import BatchWorkers
+from serve.batch_workers import MORE_NICENESS, BatchWorkers
 from serve.errors import DeadlineError, InternalError
 
 FOREVER = Deadline()
@@ -130,3 +131,45 @@ def test_an_answer_that_nobody_waits_for_any_more_is_dropped() -> None:
         return future.cancelled()
 
     assert asyncio.run(scenario())
+
+
+def test_what_is_computed_makes_room_before_the_loop_knows_of_it() -> None:
+    async def scenario() -> tuple[int, int, int]:
+        begun, may_end = threading.Event(), threading.Event()
+
+        def work(entries: object) -> list[int]:
+            begun.set()
+            may_end.wait(10)
+            return [1]
+
+        workers: BatchWorkers[int, int] = BatchWorkers(work, num_threads=1, batch_size=1)
+        first = workers.queue.put(0, deadline=FOREVER)
+        begun.wait(10)
+        one = workers.num_open
+        waiting = workers.queue.put(0, deadline=FOREVER)
+        two = workers.num_open
+        may_end.set()
+        until_s = time.monotonic() + 10
+        while workers.num_open and time.monotonic() < until_s:  # the loop's turn goes on meanwhile
+            time.sleep(0.001)
+        none = workers.num_open
+        assert not first.done()
+        await asyncio.gather(first, waiting)
+        workers.close()
+        return one, two, none
+
+    assert asyncio.run(scenario()) == (1, 2, 0)
+
+
+def test_workers_step_back_behind_the_loop() -> None:
+    async def scenario() -> int:
+        workers: BatchWorkers[int, int] = BatchWorkers(
+            lambda entries: [os.getpriority(os.PRIO_PROCESS, threading.get_native_id())], num_threads=1, batch_size=1
+        )
+        found = await workers.queue.put(0, deadline=FOREVER)
+        workers.close()
+        return found
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert asyncio.run(scenario()) == min(own + MORE_NICENESS, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own

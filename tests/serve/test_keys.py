@@ -237,3 +237,33 @@ def test_pages_of_a_named_origin_may_ask(keyed: tuple[HttpService, str, str]) ->
     assert answer.headers["access-control-allow-origin"] == "https://page.example"
     other = httpx.get(f"{service.url}/healthz", headers={"origin": "https://other.example"})
     assert "access-control-allow-origin" not in other.headers
+
+
+def test_a_limit_is_one_for_all_processes_of_a_service(path: Path, tmp_path: Path, clock: Clock) -> None:
+    key = add_key(path, "alice", per_minute=60, burst=2)
+    rings = [KeyRing(path, folder=tmp_path, clock=clock) for _ in "12"]
+    for ring in rings:
+        ring.use(key)
+    for ring in rings:
+        with pytest.raises(RateLimitError):
+            ring.use(key)
+    clock.now_s += 1
+    rings[0].use(key)
+    with pytest.raises(RateLimitError):
+        rings[1].use(key)
+
+
+def test_a_limit_outlives_a_restart_of_the_machine(path: Path, tmp_path: Path, clock: Clock) -> None:
+    key = add_key(path, "alice", per_minute=60, burst=1)
+    KeyRing(path, folder=tmp_path, clock=clock).use(key)
+    clock.now_s = 1.0  # the clock begins anew with the machine
+    KeyRing(path, folder=tmp_path, clock=clock).use(key)
+
+
+def test_keys_of_one_file_do_not_share_a_limit(path: Path, tmp_path: Path, clock: Clock) -> None:
+    keys = [add_key(path, name, per_minute=60, burst=1) for name in ("alice", "bob")]
+    ring = KeyRing(path, folder=tmp_path, clock=clock)
+    for key in keys:
+        ring.use(key)
+    with pytest.raises(RateLimitError, match="key bob"):
+        ring.use(keys[1])
