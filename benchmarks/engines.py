@@ -38,9 +38,9 @@ from inference_core.engines.choose import list_candidates
 from inference_core.engines.protocol import Engine
 from inference_core.engines.table import ENGINES_OF_FORMAT
 from inference_core.errors import ConfigError, ModelError
+from inference_core.items import Prediction, PreparedItem
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import CPU_BATCH_SIZE, build_finisher, build_preparer, build_runner
-from inference_core.records import Prediction, PreparedItem
 from inference_core.runner import Runner, to_numpy
 from inference_core.tasks.build import build_task
 

@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.trust_cost import study_cost
 from benchmarks.trust_table import Row, Setting, Study
 from benchmarks.trust_views import study_views
-from inference_core.enhance.override import override_quality
+from inference_core.enhance.override import override_package
 from inference_core.evaluation.fit_calibration import (
     CalibrationFit,
     Method,
@@ -43,10 +43,11 @@ from inference_core.evaluation.labels.class_ids import ClassIds
 from inference_core.evaluation.labels.match import match_labels
 from inference_core.evaluation.labels.read_labels import read_class_labels, read_label_sets, read_mask_labels
 from inference_core.evaluation.of_verdicts import evaluate_verdicts
+from inference_core.items import Prediction
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.predictor import Predictor
 from inference_core.quality_spec import QualitySpec
-from inference_core.records import Classification, MultiLabel, Prediction, Segmentation
+from inference_core.results import Classification, MultiLabel, Segmentation
 from inference_core.spec import ModelSpec
 from tests.asset_packages import mobilenet_package, retina_package
 from tests.detection_packages import multilabel_package
@@ -219,7 +220,7 @@ def study_verdicts(setting: Setting) -> Iterator[Row]:
     for name, (build, images) in builds.items():
         package = load_package(str(build(setting.folder / f"verdicts {name}", setting.assets)))
         paths, truth = labelled_classes(package, root / images, root / f"{images}_labels.csv")
-        spec = override_quality(package, quality=QualitySpec.model_validate({"rules": RULES})).spec
+        spec = override_package(package, quality=QualitySpec.model_validate({"rules": RULES})).spec
         answers = list(predict(package, spec, paths))
         errors = np.array([float(found_class(one) != true) for one, true in zip(answers, truth, strict=True)])
         priorities = np.array([one.priority for one in answers], np.float64)

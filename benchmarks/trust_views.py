@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.trust_table import Row, Setting
-from inference_core.enhance.override import override_forwards
+from inference_core.enhance.override import override_package
 from inference_core.enhance_spec import TtaSpec
+from inference_core.items import Prediction
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
-from inference_core.records import Embedding, Prediction
+from inference_core.results import Embedding
 from tests.asset_packages import camvid_package, mobilenet_package, retina_package
 from tests.detection_packages import fastestdet_package, multilabel_package
 from tests.format_packages import mobilenet_050_package, resnet8_package
@@ -137,7 +138,7 @@ def study_views(setting: Setting) -> Iterator[Row]:
         plain = case.measure(Predictor.load(package, device="cpu", num_threads=2), setting.assets)[0]
         for views in case.views:
             tta = TtaSpec.model_validate({"views": views, "merge": case.merge})
-            watched = Watched(Predictor.load(override_forwards(package, tta=tta), device="cpu", num_threads=2))
+            watched = Watched(Predictor.load(override_package(package, tta=tta), device="cpu", num_threads=2))
             merged = case.measure(watched, setting.assets)[0]  # type: ignore[arg-type] # it predicts as one does
             yield Row(
                 study="views",

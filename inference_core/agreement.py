@@ -10,16 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_core.items import Prediction
 from inference_core.output_spec import TaskName
-from inference_core.records import (
-    Classification,
-    Detection,
-    Embedding,
-    MultiLabel,
-    Prediction,
-    Result,
-    Segmentation,
-)
+from inference_core.results import Classification, Detection, Embedding, MultiLabel, Result, Segmentation
 
 Decision = NDArray[Any]
 """What an answer decides, without its scores; see ``decision_of``."""

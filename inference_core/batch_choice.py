@@ -12,7 +12,8 @@ import numpy as np
 from inference_core.engines.batching import run_batch
 from inference_core.engines.fitting_sizes import FittingSizes
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError
-from inference_core.records import PreparedItem, Uint8Array
+from inference_core.items import PreparedItem
+from inference_core.records import Uint8Array
 from inference_core.runner import Runner
 
 MAX_BATCH_SIZE = 512

@@ -13,9 +13,9 @@ from inference_core.agreement import disagreement
 from inference_core.engines.protocol import EngineName, Precision
 from inference_core.enhance.build import build_package_engine
 from inference_core.enhance.member_engines import MemberEngines
+from inference_core.items import Prediction, PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_finisher
-from inference_core.records import Prediction, PreparedItem
 from inference_core.runner import Runner, to_numpy
 from inference_core.tasks.build import build_task
 

@@ -24,9 +24,9 @@ from inference_core.engines.protocol import EngineName, Precision
 from inference_core.engines.table import FIXED_PRECISION, installed_engines, resolve_engine, runnable_engines
 from inference_core.enhance.build import build_package_engine
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
+from inference_core.items import Prediction, PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import default_batch_size
-from inference_core.records import Prediction, PreparedItem
 
 # The records too: jobs enter no engine module.
 __all__ = [

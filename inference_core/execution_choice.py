@@ -8,9 +8,9 @@ from typing import Literal
 
 from inference_core.batch_choice import MAX_BATCH_SIZE, BatchChoice, BatchTrial, choose_batch_size
 from inference_core.engine_choice import EngineChoice, PrecisionGuard, choose_engine, guard_precision, lower_precision
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_runner
-from inference_core.records import PreparedItem
 
 __all__ = [
     "BatchChoice",

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from inference_core.enhance.member_join import MemberJoin
 from inference_core.errors import InputError
+from inference_core.items import Prediction, RawItem
 from inference_core.preparer import elapsed_ms
 from inference_core.quality.grader import Grader
-from inference_core.records import Prediction, RawItem
 from inference_core.status import Status
 from inference_core.tasks.protocol import Task
 

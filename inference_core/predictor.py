@@ -16,7 +16,7 @@ from PIL.Image import Image as PillowImage
 from PIL.Image import fromarray
 
 from inference_core import storage
-from inference_core.enhance.override import override_forwards
+from inference_core.enhance.override import override_package
 from inference_core.enhance_spec import DropoutSpec, TtaSpec
 from inference_core.errors import ConfigError, StorageError
 from inference_core.execution_choice import (
@@ -30,10 +30,11 @@ from inference_core.explain.explainer import Explainer
 from inference_core.explain.explanation import Explanation
 from inference_core.finisher import Finisher
 from inference_core.images import DecodePolicy, Limits, load_image
+from inference_core.items import Prediction, PreparedItem
 from inference_core.models.package import ModelPackage, load_package, trusted
 from inference_core.pipeline import build_finisher, build_preparer, build_runner, check_runner
 from inference_core.preparer import Preparer, PrepareSource, decode_policy, elapsed_ms
-from inference_core.records import Prediction, PreparedItem
+from inference_core.quality_spec import QualitySpec, StatisticsSpec
 from inference_core.runner import Runner
 from inference_core.visualize.blend import ALPHA
 from inference_core.visualize.draw import Kind, draw_change, draw_result
@@ -97,6 +98,8 @@ class Predictor:
         trust_package_code: bool = False,
         tta: TtaSpec | None = None,
         dropout: DropoutSpec | None = None,
+        statistics: StatisticsSpec | None = None,
+        quality: QualitySpec | None = None,
     ) -> Self:
         """Load a package and check that it works.
 
@@ -118,6 +121,8 @@ class Predictor:
             tta: views in the place of those that the package declares, ``TtaSpec(views=("hflip",))``; the model digest
                 of predictions is then another.
             dropout: likewise, samples with dropout.
+            statistics: likewise, numbers beside each answer.
+            quality: likewise, rules for a verdict on it.
 
         Raises:
             ConfigError: the package or a setting is wrong.
@@ -126,7 +131,7 @@ class Predictor:
         package = model if isinstance(model, ModelPackage) else load_package(str(model))
         if trust_package_code:
             package = trusted(package)
-        package = override_forwards(package, tta=tta, dropout=dropout)
+        package = override_package(package, tta=tta, dropout=dropout, statistics=statistics, quality=quality)
         limits = limits or Limits()
         preparer = build_preparer(package, limits=limits)
         choice = ExecutionChoice()

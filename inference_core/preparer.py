@@ -16,11 +16,12 @@ from inference_core.hooks.function import HookFunction
 from inference_core.hooks.package_code import NO_CODE, PackageCode
 from inference_core.images import DecodePolicy, Limits, load_image
 from inference_core.input_spec import DecodeSpec, InputSpec
+from inference_core.items import PreparedItem, StageMs
 from inference_core.prepare import apply_filters, apply_fit, check_fit_limit, plan_fit, to_gray
 from inference_core.prepare.hook_filter import HookFilter
 from inference_core.provenance import sha256_hex
 from inference_core.quality.image_look import look_of
-from inference_core.records import DecodedImage, Prepared, PreparedItem, SourceFacts, StageMs
+from inference_core.records import DecodedImage, Prepared, SourceFacts
 
 PrepareSource = bytes | NDArray[np.generic] | PillowImage | InputError | StorageError
 """Encoded bytes, pixels, a Pillow image, or the error that fetching ended with."""

@@ -17,8 +17,9 @@ from inference_core.engines.overlap import OverlappingEngine, overlap
 from inference_core.engines.protocol import Array, Engine, EngineFacts
 from inference_core.enhance.member_engines import MemberEngines
 from inference_core.errors import InputError, ModelError
+from inference_core.items import PreparedItem, RawItem, RawPart
 from inference_core.preparer import elapsed_ms
-from inference_core.records import PreparedItem, RawItem, RawPart, Uint8Array
+from inference_core.records import Uint8Array
 from inference_core.tasks.kept_masks import cut_to_boxes
 from inference_core.tasks.protocol import Reducer
 

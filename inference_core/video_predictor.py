@@ -10,9 +10,11 @@ import numpy as np
 
 from inference_core.errors import ConfigError
 from inference_core.export.rows import RowBuilder
+from inference_core.items import Prediction
 from inference_core.models.package import ModelPackage
 from inference_core.predictor import Predictor
-from inference_core.records import Classification, FloatArray, MultiLabel, Prediction, Result, Segmentation, Uint8Array
+from inference_core.records import FloatArray, Uint8Array
+from inference_core.results import Classification, MultiLabel, Result, Segmentation
 from inference_core.video.evidence import evidence_of_row
 from inference_core.video.read_frames import FrameSampler, VideoFrame
 from inference_core.video.smooth import DEFAULT_WINDOW_S, MaskSmoother, ScoreSmoother, Smoothing

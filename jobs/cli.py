@@ -26,6 +26,7 @@ from jobs.golden import describe_golden
 from jobs.json_events import event_line, write_event
 from jobs.json_stderr import json_stderr
 from jobs.outcome_lines import outcome_lines
+from jobs.page_again import write_page_again
 from jobs.places import blamed_on
 from jobs.plan import load_plan
 from jobs.plan_command import plan_job
@@ -110,7 +111,7 @@ def finalize_run(
     log_format: LogFormatOption = "text",
 ) -> None:
     """Write the report of a run again, and its pictures and explanations, also others than before."""
-    chosen = read_log_format(log_format)
+    chosen, console = read_log_format(log_format), Console(stderr=True, soft_wrap=True)
 
     def say(message: str) -> None:
         write_notice(message, log_format=chosen)
@@ -124,8 +125,8 @@ def finalize_run(
         explained = explained_again(settings, plan, must_explain=bool(assignments), say=say)
         stages = shown_stages(console, log_format=chosen)
         outcome = finalize(uri, plan, visuals=visuals, videos=settings.videos, stages=stages)
-        if explained:
-            explain_review(settings, explained, say=say)
+        if explained and explain_review(settings, explained, say=say, stages=stages):
+            write_page_again(uri, plan)
         report_outcome(outcome, max_error_frac=float(plan.config["max_error_frac"]), log_format=chosen)
 
 

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from inference_core.records import Placement, Prepared, PreparedItem, RawItem, RawPart, SourceFacts, StageMs
+from inference_core.items import PreparedItem, RawItem, RawPart, StageMs
+from inference_core.records import Placement, Prepared, SourceFacts
 from inference_core.status import Status
 from jobs.worker_facts import WorkerFacts, read_facts, write_facts
 

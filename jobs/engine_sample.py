@@ -10,10 +10,10 @@ import pyarrow as pa
 from inference_core.batch_choice import MAX_BATCH_SIZE
 from inference_core.errors import ModelError
 from inference_core.execution_choice import ExecutionChoice, choose_execution, is_sample_needed
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_preparer, has_cuda_device
 from inference_core.preparer import elapsed_ms
-from inference_core.records import PreparedItem
 from jobs.config import ExecutionConfig, JobConfig
 from jobs.fetch import fetch_images
 from jobs.manifest import read_refs

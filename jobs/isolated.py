@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from inference_core.errors import JobError
-from inference_core.records import Prediction, PreparedItem
+from inference_core.items import Prediction, PreparedItem
 from inference_core.runner import Runner
 from jobs.retry_plan import read_selection
 from jobs.retry_sink import RetrySink

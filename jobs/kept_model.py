@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference_core import storage
-from inference_core.enhance.override import override_forwards, override_quality, written_elsewhere
+from inference_core.enhance.override import override_package, written_elsewhere
 from inference_core.errors import ConfigError, MissingObjectError, ModelError
 from inference_core.importing.findings import Findings
 from inference_core.models.package import SPEC_FILE, ModelPackage, load_package, trusted
@@ -102,8 +102,10 @@ def as_job_says(config: JobConfig, package: ModelPackage, findings: Findings | N
     if findings is not None:
         key = said[0]
         raise ConfigError(f"must go with a model package, got {config.model}; set model_facts.{key} instead", key=key)
-    other = override_forwards(package, tta=config.tta, dropout=config.dropout)
-    with written_elsewhere(override_quality(other, statistics=config.statistics, quality=config.quality)) as derived:
+    other = override_package(
+        package, tta=config.tta, dropout=config.dropout, statistics=config.statistics, quality=config.quality
+    )
+    with written_elsewhere(other) as derived:
         yield derived
 
 

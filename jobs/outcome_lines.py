@@ -50,11 +50,8 @@ def next_rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield "review", f"{outcome.report_uri}/review.csv: {told}"
     failed = [status for status, count in outcome.summary.status.items() if status != "ok" and count]
     if failed:
-        output = outcome.report_uri.rpartition("/")[0]
-        yield (
-            "errors",
-            f"{outcome.report_uri}/errors.csv: {plural(outcome.facts.num_failed, 'image')} without an answer",
-        )
+        output, images = outcome.report_uri.rpartition("/")[0], plural(outcome.facts.num_failed, "image")
+        yield "errors", f"{outcome.report_uri}/errors.csv: {images} without an answer"
         yield "retry", f"millrace retry {shlex.quote(output)} --status {','.join(failed)}"
 
 

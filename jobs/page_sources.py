@@ -21,9 +21,9 @@ from jobs.visuals.index import INDEX_FILE, DrawnImage, VisualIndex
 
 MAX_IMAGES = 300
 """Drawn images on the page; ``visuals/`` has all."""
-MAX_THUMBNAIL_BYTES = 4_500_000
+MAX_THUMBNAIL_BYTES = 3_500_000
 """Of all thumbnails together. A third more once they are text."""
-MAX_PICTURE_BYTES = 3_000_000
+MAX_PICTURE_BYTES = 2_000_000
 """Of all larger pictures together: those of the images that were drawn first."""
 MAX_EXPLANATION_BYTES = 1_000_000
 EXPLANATION_PX = 420

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 from inference_core.errors import ConfigError
 from inference_core.export.mask_files import MaskFormat, PlaneOutput, encode_planes
 from inference_core.export.mask_runs import RUNS_FIELD, runs_of_mask
+from inference_core.items import Prediction
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_finisher, build_runner
-from inference_core.records import Prediction, Segmentation
+from inference_core.results import Segmentation
 from inference_core.validation import Frozen
 from jobs.config import JobConfig, ResultsConfig
 from jobs.engine_sample import load_planned, prepare_sample

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from inference_core import storage
-from inference_core.records import Prediction
+from inference_core.items import Prediction
 from jobs.commits import CommitLog, CommitRecord
 from jobs.sink import Receipt, ShardSink, TellWorkers, tell_nothing
 

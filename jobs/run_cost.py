@@ -36,4 +36,4 @@ def price_of(core_hours: float, gpu_hours: float, *, prices: Mapping[str, Any]) 
     needed = [(core_hours, prices.get("cpu_core_hour")), (gpu_hours, prices.get("gpu_hour"))]
     if all(price is None for _, price in needed) or any(hours and price is None for hours, price in needed):
         return None
-    return sum(hours * price for hours, price in needed if price is not None)
+    return float(sum(hours * price for hours, price in needed if price is not None))

@@ -19,9 +19,9 @@ from inference_core.errors import JobError
 from inference_core.export.mask_files import SUFFIXES, PlaneOutput, encode_planes
 from inference_core.export.masks import mask_name
 from inference_core.export.rows import RowBuilder
+from inference_core.items import Prediction
 from inference_core.provenance import sha256_hex
 from inference_core.quality_spec import REVIEW_SIZE
-from inference_core.records import Prediction
 from inference_core.spec import ModelSpec
 from inference_core.stats.summary import Summary
 from inference_core.status import STATUSES

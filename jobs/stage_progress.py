@@ -1,4 +1,4 @@
-"""What is done behind the images, such as drawing them, shows its progress as the images do: one bar, or lines, each."""
+"""What is done behind the images, such as drawing them, shows its progress as they do: a bar, or lines, each."""
 
 from __future__ import annotations
 

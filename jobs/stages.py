@@ -17,11 +17,12 @@ import pyarrow as pa
 from inference_core import storage
 from inference_core.errors import JobError, ModelError
 from inference_core.export.mask_files import PlaneOutput
+from inference_core.items import Prediction, PreparedItem, RawItem, StageMs
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
 from inference_core.preparer import Preparer, PrepareSource, elapsed_ms
 from inference_core.provenance import sha256_hex
-from inference_core.records import Prediction, PreparedItem, RawItem, SourceFacts, StageMs
+from inference_core.records import SourceFacts
 from inference_core.runner import Runner
 from jobs.claims import PATIENCE_S, claim
 from jobs.columns import (

@@ -14,9 +14,9 @@ from inference_core.engine_choice import EngineChoice, choose_engine
 from inference_core.execution_choice import ExecutionChoice
 from inference_core.export.mask_files import encode_planes
 from inference_core.export.rows import RowBuilder
+from inference_core.items import Prediction, PreparedItem, RawItem
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_runner
-from inference_core.records import Prediction, PreparedItem, RawItem
 from inference_core.runner import Runner
 from inference_core.stats.summary import Summary
 from jobs.bottleneck import WORK

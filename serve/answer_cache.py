@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from inference_core.records import Detection, Result
+from inference_core.results import Detection, Result
 from serve.answers import Answer, PredictRequest
 
 BASE_BYTES = 2048

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.records import Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Segmentation
 from serve.answers import Answer, Options
 from serve.renderings import gray_png, mask_png, npy_bytes
 

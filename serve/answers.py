@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.records import ArrayRecord, Prediction, Uint8Array
+from inference_core.items import Prediction
+from inference_core.records import ArrayRecord, Uint8Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from ray.serve.handle import DeploymentHandle
 
 from inference_core.errors import ConfigError
 from inference_core.importing.importer import open_model
-from inference_core.records import PreparedItem
+from inference_core.items import PreparedItem
 from inference_core.validation import build_settings
 from serve.answer_cache import AnswerCache
 from serve.batch_queue import Deadline

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from inference_core.records import RawItem
+from inference_core.items import RawItem
 
 MAX_FAILURES = 3
 """Forwards in a row that gave nothing, after which the device is doubted."""

@@ -17,7 +17,8 @@ from inference_core.explain.explanation import Explanation
 from inference_core.export.rows import row_of
 from inference_core.images import Limits
 from inference_core.importing.importer import open_model
-from inference_core.records import Prediction, SourceFacts
+from inference_core.items import Prediction
+from inference_core.records import SourceFacts
 from inference_core.visualize.heatmap import encode_png
 from serve.answers import ServedModel
 from serve.batch_queue import Deadline, late_error

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inference_core.enhance.override import num_views, with_first_views
+from inference_core.items import PreparedItem, RawItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_runner, check_runner, share_runner
-from inference_core.records import PreparedItem, RawItem
 from inference_core.runner import Runner
 from serve.config import ServedModelConfig
 from serve.device_health import DeviceHealth

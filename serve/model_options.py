@@ -13,17 +13,10 @@ from numpy.typing import NDArray
 
 from inference_core.enhance.override import fewest_views, num_views
 from inference_core.finisher import Finisher
+from inference_core.items import Prediction, RawItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_finisher
-from inference_core.records import (
-    Classification,
-    Detection,
-    MultiLabel,
-    Prediction,
-    RawItem,
-    Result,
-    Segmentation,
-)
+from inference_core.results import Classification, Detection, MultiLabel, Result, Segmentation
 from inference_core.spec import ModelSpec
 from serve.answers import Options
 from serve.errors import InvalidRequestError

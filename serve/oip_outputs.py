@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.records import Result, Segmentation
+from inference_core.results import Result, Segmentation
 from serve.answer_json import row_of_answer
 from serve.answers import Answer
 from serve.errors import InvalidRequestError

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from inference_core.errors import InputError
 from inference_core.export.rows import row_of
-from inference_core.records import Prediction, SourceFacts, StageMs
+from inference_core.items import Prediction, StageMs
+from inference_core.records import SourceFacts
 from serve.answers import Answer, Options, PredictRequest
 from serve.backend import Backend
 from serve.sent import SentImage

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from inference_core.input_spec import InputSpec
+from inference_core.items import PreparedItem
 from inference_core.pipeline import blank_hw
-from inference_core.records import Placement, Prepared, PreparedItem, SourceFacts, Uint8Array
+from inference_core.records import Placement, Prepared, SourceFacts, Uint8Array
 from serve.errors import InvalidRequestError
 
 MAX_SIDE_PX = 65_535

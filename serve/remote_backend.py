@@ -9,7 +9,7 @@ from typing import Any
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from inference_core.records import PreparedItem
+from inference_core.items import PreparedItem
 from serve.batch_queue import Deadline
 from serve.errors import InternalError, OverloadedError, ServeError, UnavailableError
 from serve.routes import Inferred

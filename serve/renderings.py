@@ -11,7 +11,8 @@ from PIL import Image
 
 from inference_core.export.masks import FAST_COMPRESSION, encode_mask
 from inference_core.images import DecodePolicy, Limits, decode_image
-from inference_core.records import Classification, Detection, Embedding, MultiLabel, Result, Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Classification, Detection, Embedding, MultiLabel, Result, Segmentation
 from inference_core.visualize.overlay import draw_overlay
 from serve.offers import IMAGE_PNG, MASK_PNG, NPY, OVERLAY_PNG, SCORES_NPY, Offer
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from inference_core.records import PreparedItem, RawItem
+from inference_core.items import PreparedItem, RawItem
 from serve.answers import Answer, PredictRequest
 from serve.batch_queue import Deadline, Entry, late_error
 from serve.batch_workers import BatchWorkers, guarded

@@ -7,10 +7,10 @@ from dataclasses import replace
 from inference_core.enhance.override import fewest_views, num_views, with_first_views
 from inference_core.export.rows import RowBuilder
 from inference_core.images import Limits
+from inference_core.items import PreparedItem, RawItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_preparer
 from inference_core.preparer import MAX_FIT_PIXELS
-from inference_core.records import PreparedItem, RawItem
 from serve.answers import Answer, PredictRequest
 from serve.errors import InvalidRequestError
 from serve.model_options import ModelOptions

@@ -14,15 +14,9 @@ from inference_core import storage
 from inference_core.export.export_source import ExportSource
 from inference_core.export.mask_files import PlaneOutput
 from inference_core.export.rows import RowBuilder
-from inference_core.records import (
-    Classification,
-    Detection,
-    InstanceMask,
-    Prediction,
-    Result,
-    Segmentation,
-    SourceFacts,
-)
+from inference_core.items import Prediction
+from inference_core.records import SourceFacts
+from inference_core.results import Classification, Detection, InstanceMask, Result, Segmentation
 from inference_core.run_length import encode_mask
 from inference_core.spec import ModelSpec
 

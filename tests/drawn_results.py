@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inference_core.records import Classification, Detection, Embedding, MultiLabel, Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Classification, Detection, Embedding, MultiLabel, Segmentation
 
 
 def segmentation(mask: Uint8Array, *, scores: Uint8Array | None = None, num_classes: int = 3) -> Segmentation:

@@ -10,7 +10,8 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from inference_core.errors import UnsupportedError
-from inference_core.records import Detection, Embedding, MultiLabel, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Detection, Embedding, MultiLabel
 
 NOT_CALLABLE = 3
 

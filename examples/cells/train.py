@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from inference_core.models.architectures import build_architecture
 from inference_core.predictor import Predictor
-from inference_core.records import Segmentation
+from inference_core.results import Segmentation
 from inference_core.spec import ArchitectureSpec
 
 PACKAGE = Path(__file__).resolve().parent / "package"

@@ -88,14 +88,14 @@ def predict(
 
 def with_views(package: ModelPackage, views: str) -> ModelPackage:
     """The package with views named on the command line; itself where there are none."""
-    from inference_core.enhance.override import override_forwards
+    from inference_core.enhance.override import override_package
     from inference_core.enhance_spec import TtaSpec
     from inference_core.validation import build_settings
 
     if not views:
         return package
     names = [name.strip() for name in views.split(",")]
-    return override_forwards(package, tta=build_settings(TtaSpec, {"views": names}, origin="--views"))
+    return override_package(package, tta=build_settings(TtaSpec, {"views": names}, origin="--views"))
 
 
 def picture_kind(package: ModelPackage, kind: str, *, is_wanted: bool) -> PictureKind | None:
@@ -129,7 +129,7 @@ def print_predictions(
     """Print a JSON object for each image, and make its mask and its picture; how many of them failed."""
     from inference_core.export.masks import encode_mask, mask_name
     from inference_core.export.rows import RowBuilder
-    from inference_core.records import Segmentation
+    from inference_core.results import Segmentation
 
     builder = RowBuilder(package.spec, model_digest=package.digest)
     num_failed = 0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from inference_core.convert.reference import DEVICE, Reference, Row, own_engine
 from inference_core.engines.table import installed_engines
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage
-from inference_core.records import PreparedItem
 
 DIFFERENCE_TOLERANCE = 1e-3
 """A raw output may be off by so much, or by so much of its largest magnitude."""

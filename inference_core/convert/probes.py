@@ -8,7 +8,8 @@ from itertools import cycle, islice
 import numpy as np
 
 from inference_core.input_spec import InputSpec
-from inference_core.records import PreparedItem, Uint8Array
+from inference_core.items import PreparedItem
+from inference_core.records import Uint8Array
 
 MAX_PROBE_PIXELS = 4 * 1024 * 1024
 """Of a batch of many images: raw outputs of two engines are held for it. Two images at least, however large."""

@@ -11,9 +11,10 @@ from inference_core.convert.probes import probe_batches
 from inference_core.engines.protocol import EngineName
 from inference_core.engines.table import resolve_engine
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import CPU_BATCH_SIZE
-from inference_core.records import Prepared, PreparedItem, Uint8Array
+from inference_core.records import Prepared, Uint8Array
 
 MIN_TIMED_S = 0.3
 """Each engine runs the timed images again until so much time has passed."""

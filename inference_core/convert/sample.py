@@ -8,10 +8,10 @@ from inference_core import storage
 from inference_core.errors import ConfigError, InputError, StorageError
 from inference_core.golden.read import read_golden
 from inference_core.images import Limits
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_preparer
 from inference_core.preparer import PrepareSource
-from inference_core.records import PreparedItem
 
 MAX_IMAGES = 64
 """Of a folder so many are taken, evenly spread over its paths: more prove little more."""

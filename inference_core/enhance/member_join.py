@@ -19,8 +19,9 @@ from inference_core.enhance.forwards import Seen
 from inference_core.enhance.member_answer import SCORES
 from inference_core.enhance.score_answer import ScoreAnswer
 from inference_core.input_spec import InputSpec
+from inference_core.items import RawPart
 from inference_core.prepare import blend_tiles, map_to_image
-from inference_core.records import FloatArray, Placement, RawPart, Uint8Array
+from inference_core.records import FloatArray, Placement, Uint8Array
 from inference_core.spec import ModelSpec
 from inference_core.tasks.candidates import Candidates
 from inference_core.tasks.detection import tile_boxes

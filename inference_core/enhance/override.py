@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from inference_core.enhance_spec import DropoutSpec, TtaSpec
 from inference_core.errors import ConfigError
@@ -17,45 +18,33 @@ from inference_core.validation import build_settings, plain_facts
 from inference_core.view_spec import IDENTITY
 
 
-def override_forwards(
-    package: ModelPackage, *, tta: TtaSpec | None = None, dropout: DropoutSpec | None = None
+def override_package(
+    package: ModelPackage,
+    *,
+    tta: TtaSpec | None = None,
+    dropout: DropoutSpec | None = None,
+    statistics: StatisticsSpec | None = None,
+    quality: QualitySpec | None = None,
 ) -> ModelPackage:
     """The package as if its ``model.yaml`` said so: its answers count as another model's, by their digest.
 
     Args:
         package: as read.
         tta: in the place of what it declares; the view ``identity`` alone takes views away. None keeps them.
-        dropout: likewise; None keeps it.
+        dropout: likewise, and so the others; None keeps it.
+        statistics: beside the answer.
+        quality: rules for the verdict.
 
     Raises:
-        ConfigError: the package is an ensemble, or what is asked for does not fit it.
+        ConfigError: the package is an ensemble and has no views of its own, or what is asked for does not fit it.
     """
-    if tta is None and dropout is None:
-        return package
-    if package.members:
-        raise ConfigError("must go with a single model, got an ensemble; declare views in its members", key="tta")
-    return with_spec(package, override_spec(package.spec, tta=tta, dropout=dropout))
-
-
-def override_quality(
-    package: ModelPackage, *, statistics: StatisticsSpec | None = None, quality: QualitySpec | None = None
-) -> ModelPackage:
-    """Likewise with other statistics or other rules, of an ensemble, too.
-
-    Args:
-        package: as read.
-        statistics: in the place of what it declares; None keeps them.
-        quality: likewise.
-
-    Raises:
-        ConfigError: what is asked for does not fit it.
-    """
-    asked = {"statistics": statistics, "quality": quality}
+    asked = {"tta": tta, "dropout": dropout, "statistics": statistics, "quality": quality}
     said = {key: plain_facts(value) for key, value in asked.items() if value is not None}
     if not said:
         return package
-    origin = f"{package.spec.name} with other {' and '.join(said)}"
-    return with_spec(package, build_settings(ModelSpec, {**plain_facts(package.spec), **said}, origin=origin))
+    if package.members and (tta is not None or dropout is not None):
+        raise ConfigError("must go with a single model, got an ensemble; declare views in its members", key="tta")
+    return with_spec(package, override_spec(package.spec, said))
 
 
 def with_spec(package: ModelPackage, spec: ModelSpec) -> ModelPackage:
@@ -69,14 +58,16 @@ def with_spec(package: ModelPackage, spec: ModelSpec) -> ModelPackage:
     return replace(package, spec=spec, digest=digest)
 
 
-def override_spec(spec: ModelSpec, *, tta: TtaSpec | None, dropout: DropoutSpec | None) -> ModelSpec:
-    """The spec of ``override_forwards``."""
-    facts = plain_facts(spec)
-    if tta is not None:
-        facts["tta"] = plain_facts(tta) if tta.views != (IDENTITY,) else None
-    if dropout is not None:
-        facts["dropout"] = plain_facts(dropout)
-    return build_settings(ModelSpec, facts, origin=f"{spec.name} with other views")
+def override_spec(spec: ModelSpec, said: Mapping[str, dict[str, Any]]) -> ModelSpec:
+    """The spec with other facts by key.
+
+    Raises:
+        ConfigError: they do not fit it.
+    """
+    facts = {**plain_facts(spec), **said}
+    if "tta" in said and tuple(said["tta"]["views"]) == (IDENTITY,):
+        facts["tta"] = None
+    return build_settings(ModelSpec, facts, origin=f"{spec.name} with other {' and '.join(said)}")
 
 
 def num_views(spec: ModelSpec) -> int:
@@ -89,7 +80,7 @@ def fewest_views(spec: ModelSpec) -> int:
     if spec.tta is None:
         return 1
     try:
-        override_spec(spec, tta=first_views(spec.tta, 1), dropout=None)
+        override_spec(spec, {"tta": plain_facts(first_views(spec.tta, 1))})
     except ConfigError:
         return min(2, num_views(spec))
     return 1
@@ -105,7 +96,7 @@ def with_first_views(package: ModelPackage, count: int) -> ModelPackage:
     tta = package.spec.tta
     if tta is None or count == len(tta.views):
         return package
-    return override_forwards(package, tta=first_views(tta, count))
+    return override_package(package, tta=first_views(tta, count))
 
 
 def first_views(tta: TtaSpec, count: int) -> TtaSpec:

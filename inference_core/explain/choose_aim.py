@@ -13,7 +13,8 @@ from inference_core.explain.box_target import find_box
 from inference_core.explain.class_target import ClassTarget
 from inference_core.explain.mask_target import MaskTarget, predicted_mask
 from inference_core.explain.targets import Aim, as_numpy
-from inference_core.records import Classification, Detection, MultiLabel, Placement, Result, Segmentation
+from inference_core.records import Placement
+from inference_core.results import Classification, Detection, MultiLabel, Result, Segmentation
 from inference_core.spec import ModelSpec
 from inference_core.tasks.calibration import activate, build_calibration
 from inference_core.tasks.outputs import pick_scores

@@ -28,10 +28,11 @@ from inference_core.explain.picture import draw_explanation
 from inference_core.explain.to_image import to_image
 from inference_core.images import Limits, load_image
 from inference_core.images.load import ImageSource
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_preparer
 from inference_core.preparer import PrepareSource, decode_policy
-from inference_core.records import Placement, Prepared, PreparedItem, Uint8Array
+from inference_core.records import Placement, Prepared, Uint8Array
 from inference_core.spec import LAYERED_FORMATS
 
 if TYPE_CHECKING:

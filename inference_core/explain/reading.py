@@ -12,7 +12,8 @@ from inference_core.explain.targets import as_numpy
 from inference_core.hook_spec import HookSpec
 from inference_core.hooks.function import HookFunction
 from inference_core.models.package import ModelPackage
-from inference_core.records import Placement, Result
+from inference_core.records import Placement
+from inference_core.results import Result
 from inference_core.spec import ModelSpec
 from inference_core.tasks.build import build_plain_task
 from inference_core.tasks.enhanced import TOLD

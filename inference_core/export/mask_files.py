@@ -16,7 +16,9 @@ from inference_core.errors import InputError, JobError
 from inference_core.export.masks import FAST_COMPRESSION, encode_mask
 from inference_core.export.tiff_files import encode_tiff, read_tiff
 from inference_core.images.boundary import decoder_boundary
-from inference_core.records import GeoTag, Prediction, Segmentation, Uint8Array, check_array
+from inference_core.items import Prediction
+from inference_core.records import GeoTag, Uint8Array, check_array
+from inference_core.results import Segmentation
 
 MaskFormat = Literal["png", "png16", "npy", "tiff", "rle", "none"]
 MaskChoice = Literal["png", "png16", "npy", "tiff", "rle", "none", "auto"]

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from inference_core.export.mask_files import PlaneOutput
 from inference_core.export.mask_runs import RUNS_FIELD, runs_of_mask
+from inference_core.items import Prediction
 from inference_core.quality.columns import quality_fields, quality_row
-from inference_core.records import Prediction, Segmentation
+from inference_core.results import Segmentation
 from inference_core.spec import ModelSpec
 from inference_core.tasks.build import build_task
 from inference_core.tasks.protocol import Task

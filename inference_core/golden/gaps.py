@@ -14,9 +14,9 @@ from inference_core.golden.read import Golden
 from inference_core.golden.record import SealedImage, SealedOutput, Tolerance
 from inference_core.golden.trace import Trace
 from inference_core.golden.values import decision_name, output_name, sampled, tiles_name
+from inference_core.items import PreparedItem
 from inference_core.output_spec import TaskName
 from inference_core.provenance import sha256_hex
-from inference_core.records import PreparedItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,9 +14,10 @@ from inference_core.enhance.member_engines import MemberEngines
 from inference_core.errors import ModelError
 from inference_core.finisher import Finisher
 from inference_core.golden.arithmetic import arithmetic_of
+from inference_core.items import Prediction, PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_finisher
-from inference_core.records import ArrayRecord, Prediction, PreparedItem, Uint8Array
+from inference_core.records import ArrayRecord, Uint8Array
 from inference_core.runner import Runner, to_numpy
 from inference_core.tasks.build import build_task
 

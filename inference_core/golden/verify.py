@@ -15,9 +15,9 @@ from inference_core.golden.deviation import Deviation, deviation_of
 from inference_core.golden.read import Golden, GoldenImage, check_sealed_for
 from inference_core.golden.trace import Trace, Tracer
 from inference_core.input_spec import TORCH_INTERPOLATIONS, Resampler
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_preparer
-from inference_core.records import PreparedItem
 
 RESAMPLERS: tuple[Resampler, ...] = ("pillow", "torch", "opencv")
 REFUSALS = (ConfigError, DeviceMemoryError, EngineError, ModelError)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.records import Result
+from inference_core.results import Result
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.records import Classification, MultiLabel, Prediction, Segmentation
+from inference_core.items import Prediction
+from inference_core.results import Classification, MultiLabel, Segmentation
 
 NUM_BEST = 5
 """Top-k of the second figure of a classification; fewer where the package keeps fewer."""

@@ -9,7 +9,8 @@ import numpy as np
 from inference_core.engines.graph_batch import fill_batch
 from inference_core.engines.normalize import ArrayNormalizer
 from inference_core.input_spec import InputSpec
-from inference_core.records import FloatArray, PreparedItem, Uint8Array
+from inference_core.items import PreparedItem
+from inference_core.records import FloatArray, Uint8Array
 
 MAX_TILES = 16
 """In one forward: activations of all layers are held for it."""

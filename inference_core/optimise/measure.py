@@ -16,10 +16,10 @@ from inference_core.convert.reference import as_item, load
 from inference_core.engines.protocol import EngineName
 from inference_core.engines.table import installed_engines
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError, ModelError
+from inference_core.items import Prediction, PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.optimise.accuracy import Scorer
 from inference_core.pipeline import CPU_BATCH_SIZE
-from inference_core.records import Prediction, PreparedItem
 
 ORIGINAL = "original"
 NUM_ROUNDS = 5

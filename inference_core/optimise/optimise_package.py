@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from inference_core.errors import ModelError
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.models.write_package import check_is_free, write_package
 from inference_core.optimise.accuracy import Scorer
@@ -15,7 +16,6 @@ from inference_core.optimise.measure import ORIGINAL, Bench, Row
 from inference_core.optimise.recipe import Recipe, plan_steps
 from inference_core.optimise.steps import Stage, run_steps
 from inference_core.provenance import environment_versions
-from inference_core.records import PreparedItem
 
 RECORD_FILE = "optimise.json"
 """What was done and what it cost, beside the new package's weights; no part of its digest."""

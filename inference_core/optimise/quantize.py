@@ -13,10 +13,10 @@ from inference_core.convert.quiet import quiet
 from inference_core.engines.onnx_engine import runtime_errors
 from inference_core.errors import ConfigError, ModelError
 from inference_core.input_spec import InputSpec
+from inference_core.items import PreparedItem
 from inference_core.optimise.calibration import CalibrationReader
 from inference_core.optimise.names import match_names
 from inference_core.optimise.recipe import RangeMethod
-from inference_core.records import PreparedItem
 
 
 def quantize_dynamic(graph: bytes, *, keep_float: Sequence[str] = (), is_seven_bit: bool = False) -> bytes:

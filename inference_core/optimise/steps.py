@@ -9,6 +9,7 @@ from functools import partial
 from inference_core.convert.export_package import convert_module
 from inference_core.convert.repackage import FILE_NAMES, with_weights
 from inference_core.errors import ConfigError
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage
 from inference_core.optimise.graph import count_nodes, optimise_package
 from inference_core.optimise.half import halve_arithmetic, halve_stored
@@ -16,7 +17,6 @@ from inference_core.optimise.prune import prune_package
 from inference_core.optimise.quantize import quantize_dynamic, quantize_static
 from inference_core.optimise.read_graph import read_graph
 from inference_core.optimise.recipe import Recipe, StepName, plan_steps
-from inference_core.records import PreparedItem
 
 QUANTISED_OPERATORS = frozenset({"QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger"})
 """Operators of graphs in 8 bits, beside those whose names begin with QLinear."""

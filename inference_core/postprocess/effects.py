@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from inference_core.records import ClassEffect, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import ClassEffect
 
 
 def class_effects(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from inference_core.errors import ShapeError
 from inference_core.postprocess.classes import check_mask, class_windows
 from inference_core.postprocess.regions import IntArray, Regions, find_regions, sum_by_region
-from inference_core.records import Components, Uint8Array, check_array
+from inference_core.records import Uint8Array, check_array
+from inference_core.results import Components
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -18,7 +18,8 @@ from inference_core.postprocess.components import (
 from inference_core.postprocess.effects import class_effects
 from inference_core.postprocess.holes import fill_class_holes
 from inference_core.postprocess.morphology import close_classes, open_classes
-from inference_core.records import StepEffect, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import StepEffect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from inference_core.items import Prediction
 from inference_core.quality_fields import FIELDS
-from inference_core.records import Prediction
 from inference_core.spec import ModelSpec
 
 VERDICT_FIELDS: tuple[pa.Field, ...] = (

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from inference_core.items import Prediction
 from inference_core.quality.measure import Raw, entropy_of_labels, measure
 from inference_core.quality.score_measures import Numbers
 from inference_core.quality.verdict import judge, priority_of, values_of
 from inference_core.quality_spec import QualitySpec
-from inference_core.records import MultiLabel, Prediction
+from inference_core.results import MultiLabel
 from inference_core.spec import ModelSpec
 
 

@@ -19,7 +19,8 @@ from inference_core.quality.score_measures import (
     object_scores,
 )
 from inference_core.quality_fields import Group
-from inference_core.records import Classification, Detection, ImageLook, MultiLabel, Result, Segmentation
+from inference_core.records import ImageLook
+from inference_core.results import Classification, Detection, MultiLabel, Result, Segmentation
 from inference_core.spec import ModelSpec
 
 Raw = Mapping[str, NDArray[Any]]

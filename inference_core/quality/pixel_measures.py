@@ -18,7 +18,8 @@ from inference_core.quality.level_counts import (
 )
 from inference_core.quality.mask_measures import boundary_band
 from inference_core.quality.score_measures import Numbers, binary_entropy
-from inference_core.records import Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Segmentation
 
 LEVELS: NDArray[np.float64] = np.arange(NUM_LEVELS) / (NUM_LEVELS - 1)
 """(256,) the score that each level stands for."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from inference_core.items import Prediction
 from inference_core.quality_spec import QualitySpec, RuleSpec
-from inference_core.records import Classification, Detection, MultiLabel, Prediction, Result, Segmentation, Spread
+from inference_core.results import Classification, Detection, MultiLabel, Result, Segmentation, Spread
 from inference_core.verdict import VERDICTS, Verdict
 
 Values = Mapping[str, float | None]

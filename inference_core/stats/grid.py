@@ -1,4 +1,4 @@
-"""Histograms of two numbers at once, with fixed bins: how uncertain answers are, by the size and brightness of images."""
+"""Histograms of two numbers at once, with fixed bins: uncertainty by the size and the brightness of images."""
 
 from __future__ import annotations
 
@@ -95,10 +95,11 @@ def unit_bins(values: NDArray[np.float64], num_bins: int) -> NDArray[np.int64]:
 
 
 def area_bins(areas_px: NDArray[np.float64], num_bins: int) -> NDArray[np.int64]:
-    """The bin of each of (N,) areas, two for each doubling: told from the number's own exponent, equal on any machine."""
+    """The bin of each of (N,) areas, two for each doubling: from the number's own exponent, so equal on any machine."""
     mantissas, exponents = np.frexp(areas_px / MIN_SIDE_PX**2)  # areas are 2^exponent times 0.5 to 1
     upper = mantissas >= np.sqrt(0.5)
-    return np.clip(2 * (exponents - 1) + upper, 0, num_bins - 1).astype(np.int64)
+    bins: NDArray[np.int64] = np.clip(2 * (exponents - 1) + upper, 0, num_bins - 1).astype(np.int64)
+    return bins
 
 
 def column_edges(axis: Axis) -> NDArray[np.float64]:

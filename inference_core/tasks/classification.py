@@ -11,7 +11,8 @@ import pyarrow as pa
 from array_api_compat import array_namespace
 
 from inference_core.engines.protocol import Array
-from inference_core.records import Classification, Placement, Result
+from inference_core.records import Placement
+from inference_core.results import Classification, Result
 from inference_core.spec import ModelSpec
 from inference_core.tasks.calibration import activate, build_calibration
 from inference_core.tasks.conformal import set_sizes

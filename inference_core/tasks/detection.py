@@ -13,7 +13,8 @@ from array_api_compat import array_namespace
 from inference_core.detection_spec import gives_masks, has_logit_masks
 from inference_core.engines.protocol import Array
 from inference_core.prepare import boxes_to_image, points_to_image
-from inference_core.records import Detection, InstanceMask, Placement, Result
+from inference_core.records import Placement
+from inference_core.results import Detection, InstanceMask, Result
 from inference_core.spec import ModelSpec
 from inference_core.tasks.boxes import areas
 from inference_core.tasks.candidates import NO_SCORE, Candidates, Threshold, arrays_of, candidates_of

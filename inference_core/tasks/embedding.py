@@ -12,7 +12,8 @@ from array_api_compat import array_namespace
 
 from inference_core.engines.protocol import Array
 from inference_core.errors import ModelError
-from inference_core.records import Embedding, Placement, Result
+from inference_core.records import Placement
+from inference_core.results import Embedding, Result
 from inference_core.spec import ModelSpec
 from inference_core.tasks.outputs import all_finite, pick_output
 from inference_core.tasks.protocol import RawOutput

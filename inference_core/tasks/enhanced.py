@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from inference_core.engines.protocol import Array
 from inference_core.prepare import blend_tiles, map_to_image
-from inference_core.records import Embedding, Gain, Placement, Result, Spread, Uint8Array
+from inference_core.records import Placement, Uint8Array
+from inference_core.results import Embedding, Gain, Result, Spread
 from inference_core.spec import ModelSpec
 from inference_core.tasks.protocol import RawOutput, Task
 

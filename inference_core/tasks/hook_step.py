@@ -11,7 +11,8 @@ import numpy as np
 from inference_core.errors import InferError
 from inference_core.hooks.function import HookFunction
 from inference_core.hooks.guest_values import read_only_record
-from inference_core.records import Classification, Result, describe_value
+from inference_core.records import describe_value
+from inference_core.results import Classification, Result
 
 NAMED_PARTS = ("", "top_")
 """Prefixes of the fields ``class_ids``, ``scores`` and ``labels`` of a record, which belong together."""

@@ -11,7 +11,8 @@ import pyarrow as pa
 from inference_core.engines.memory_errors import is_out_of_memory
 from inference_core.engines.protocol import Array
 from inference_core.errors import DeviceMemoryError, EngineError, InferError, ModelError
-from inference_core.records import Placement, Result
+from inference_core.records import Placement
+from inference_core.results import Result
 from inference_core.tasks.hook_decoder import HookDecoder
 from inference_core.tasks.hook_step import HookRecordStep
 from inference_core.tasks.protocol import RawOutput, Task

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.records import FloatArray, InstanceMask, Uint8Array
+from inference_core.records import FloatArray, Uint8Array
+from inference_core.results import InstanceMask
 from inference_core.run_length import encode_window
 
 

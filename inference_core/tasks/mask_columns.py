@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from inference_core.records import Components, StepEffect
+from inference_core.results import Components, StepEffect
 
 CLASS_EFFECT_TYPE = pa.struct(
     [("class_id", pa.int32()), ("label", pa.string()), ("components", pa.int32()), ("pixels", pa.int64())]

@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from inference_core.engines.protocol import Array
-from inference_core.records import Placement, Result
+from inference_core.records import Placement
+from inference_core.results import Result
 
 RawOutput = Mapping[str, NDArray[Any]]
 """One image's reduced output: arrays by name, the first axis is the image's tiles."""

@@ -21,7 +21,8 @@ from inference_core.postprocess import MaskStep, apply_steps, apply_threshold, m
 from inference_core.postprocess.hook_step import HookStep
 from inference_core.postprocess_spec import StepSpec
 from inference_core.prepare import blend_tiles, map_to_image
-from inference_core.records import Components, Placement, Result, Segmentation, StepEffect, Uint8Array
+from inference_core.records import Placement, Uint8Array
+from inference_core.results import Components, Result, Segmentation, StepEffect
 from inference_core.spec import ModelSpec
 from inference_core.tasks.calibration import activate, best_of, build_calibration, foreground_scores
 from inference_core.tasks.class_ids import CERTAIN, is_class_ids, read_class_ids

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from inference_core.errors import ShapeError
-from inference_core.records import Detection, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Detection
 from inference_core.visualize.blend import ALPHA, blend
 from inference_core.visualize.label_places import LabelPlace, Rect, place_labels
 from inference_core.visualize.lettering import Font, fitted, font_px_for, ink_on, load_font, printable, text_size

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from inference_core.records import Classification, MultiLabel, Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Classification, MultiLabel, Segmentation
 from inference_core.visualize.lettering import DARK, LIGHT, Font, fitted, font_px_for, load_font, printable, text_size
 from inference_core.visualize.palette import DEFAULT_PALETTE, Color, Palette
 

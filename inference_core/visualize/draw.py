@@ -8,7 +8,8 @@ import numpy as np
 
 from inference_core.errors import ConfigError
 from inference_core.output_spec import TaskName
-from inference_core.records import Classification, Detection, MultiLabel, Result, Segmentation, Uint8Array, check_array
+from inference_core.records import Uint8Array, check_array
+from inference_core.results import Classification, Detection, MultiLabel, Result, Segmentation
 from inference_core.visualize.blend import ALPHA
 from inference_core.visualize.boxes import draw_objects
 from inference_core.visualize.charts import add_legend, draw_top_k

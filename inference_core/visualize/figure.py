@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from inference_core.errors import ConfigError
-from inference_core.records import Classification, Detection, MultiLabel, Result, Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Classification, Detection, MultiLabel, Result, Segmentation
 from inference_core.visualize.blend import ALPHA
 from inference_core.visualize.boxes import MAX_LABELS, drawn_rect
 from inference_core.visualize.charts import MAX_BARS, legend_lines, top_k_lines

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inference_core.records import Detection, Segmentation, Uint8Array, check_array
+from inference_core.records import Uint8Array, check_array
+from inference_core.results import Detection, Segmentation
 from inference_core.visualize.blend import ALPHA, blend
 from inference_core.visualize.boxes import draw_objects
 from inference_core.visualize.palette import DEFAULT_PALETTE, Palette

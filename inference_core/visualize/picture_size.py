@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from inference_core.errors import ConfigError, ShapeError
-from inference_core.records import Detection, InstanceMask, Result, Segmentation, Spread, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Detection, InstanceMask, Result, Segmentation, Spread
 from inference_core.run_length import encode_mask
 
 MAX_SIDE_PX = 4096

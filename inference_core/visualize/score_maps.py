@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inference_core.records import Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Segmentation
 from inference_core.visualize.blend import blend
 from inference_core.visualize.color_scale import add_color_bar, color_values
 from inference_core.visualize.picture_size import check_same_size

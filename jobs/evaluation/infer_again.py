@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import islice
 
 from inference_core.errors import JobError
+from inference_core.items import Prediction, PreparedItem
 from inference_core.models.package import ModelPackage, load_package, trusted
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
-from inference_core.records import Prediction, PreparedItem
 from inference_core.spec import ModelSpec
 from inference_core.validation import build_settings
 from jobs.config import JobConfig

@@ -15,7 +15,8 @@ from inference_core.evaluation.metrics.boxes import BoxSet
 from inference_core.evaluation.of_classes import ClassAnswers
 from inference_core.evaluation.of_label_sets import LabelSetAnswers
 from inference_core.export.kept_planes import read_kept_mask
-from inference_core.records import Classification, MultiLabel, Prediction
+from inference_core.items import Prediction
+from inference_core.results import Classification, MultiLabel
 from jobs.evaluation.labelled_run import LabelledRun
 
 CORNERS = ("x_min", "y_min", "x_max", "y_max")

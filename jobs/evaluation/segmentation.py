@@ -13,8 +13,9 @@ from inference_core.evaluation.findings import Findings
 from inference_core.evaluation.fit_calibration import calibrated_levels, fit_pixel_calibration, plain_spec
 from inference_core.evaluation.fit_thresholds import Sides, find_wanted, sides_of_pixels
 from inference_core.evaluation.of_masks import MaskFold
+from inference_core.items import Prediction
 from inference_core.models.package import ModelPackage
-from inference_core.records import Prediction, Segmentation
+from inference_core.results import Segmentation
 from jobs.evaluation.fit import Evaluated, Flags, Reals, fit_all_thresholds, is_better, package_of
 from jobs.evaluation.infer_again import infer_again
 from jobs.evaluation.labelled_run import LabelledRun

@@ -1,4 +1,4 @@
-"""How a package makes answers of scores, as the page tells it: calibration, thresholds, and all else that it declares."""
+"""How a package makes answers of scores, as the page tells it: calibration, thresholds, and what else it declares."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def calibration_text(calibration: Mapping[str, Any]) -> str:
             return f"{kind} {small_text(value)}"
         case {"x": [*points], "y": _}:
             return f"{kind}, {len(points)} points"
-        case {"a": float() | int() as slope, **offset}:
-            return f"{kind}, slope {small_text(slope)}, offset {small_text(offset.get('b', 0.0))}"
+        case {"a": slope, **offset}:
+            return f"{kind}, slope {slope}, offset {offset.get('b', 0.0)}"
         case _:
             return f"{kind}, {len(value)} classes have their own"

@@ -207,7 +207,8 @@ def heat_text(figure: HeatFigure) -> str:
     """The figure in a sentence, for those who do not see it."""
     known = [(mean, k) for k, mean in enumerate(figure.means) if mean is not None]
     (least, at_least), (most, at_most) = min(known), max(known)
+    where, at = tick_text(figure.edges[at_least]), tick_text(figure.edges[at_most])
     return (
         f"Uncertainty by {figure.name} of {count_text(figure.num_images)} images; the mean is highest, {most:.2f}, "
-        f"around {tick_text(figure.edges[at_most])}, and lowest, {least:.2f}, around {tick_text(figure.edges[at_least])}"
+        f"around {at}, and lowest, {least:.2f}, around {where}"
     )

@@ -1,4 +1,4 @@
-"""What a report's page shows besides statistics and facts: pictures, explanations, labels, files. All of it is optional.
+"""What a report's page shows besides statistics and facts: pictures, explanations, labels, files. All is optional.
 
 Whoever has read it from the output gives it; the page itself reads nothing.
 """

@@ -281,5 +281,8 @@
     }
   }, { rootMargin: "-10% 0px -75% 0px" });
   for (const id of links.keys()) watcher.observe(document.getElementById(id));
-  addEventListener("beforeprint", () => { for (const one of all("details:not(.numbers)")) one.open = true; });
+  addEventListener("beforeprint", () => {
+    for (const one of all("details:not(.numbers)")) one.open = true;
+    for (const image of all("img")) image.loading = "eager";
+  });
 })();

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import cv2
 
 from inference_core.output_spec import TaskName
-from inference_core.records import Detection, Result, Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Detection, Result, Segmentation
 from inference_core.visualize.charts import add_legend
 from inference_core.visualize.draw import draw_result
 from inference_core.visualize.picture_size import fitted_hw, scale_pixels, working_copy

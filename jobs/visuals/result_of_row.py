@@ -9,7 +9,7 @@ import numpy as np
 
 from inference_core.export.kept_planes import read_kept_mask
 from inference_core.output_spec import TaskName
-from inference_core.records import Classification, Detection, InstanceMask, MultiLabel, Result, Segmentation
+from inference_core.results import Classification, Detection, InstanceMask, MultiLabel, Result, Segmentation
 
 Row = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
-from inference_core.records import Segmentation
+from inference_core.results import Segmentation
 from tests.jobs.local_run import read_rows
 
 ROOT = Path(__file__).resolve().parents[2]

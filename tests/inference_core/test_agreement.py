@@ -8,15 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_core.agreement import GAPS, box_ious, decision_of, disagreement, largest_difference, unpaired_frac
-from inference_core.records import (
-    Classification,
-    Detection,
-    Embedding,
-    MultiLabel,
-    Prediction,
-    Segmentation,
-    SourceFacts,
-)
+from inference_core.items import Prediction
+from inference_core.records import SourceFacts
+from inference_core.results import Classification, Detection, Embedding, MultiLabel, Segmentation
 
 ONE, TWO = np.float32([[1, 2]]), np.float32([[1, 2.5]])
 

@@ -11,8 +11,9 @@ from inference_core.engines.onnx_engine import OnnxEngine
 from inference_core.engines.protocol import Array, EngineFacts
 from inference_core.errors import ConfigError, DeviceMemoryError, EngineError
 from inference_core.images import Limits
+from inference_core.items import PreparedItem
 from inference_core.preparer import Preparer
-from inference_core.records import PreparedItem, Uint8Array
+from inference_core.records import Uint8Array
 from inference_core.runner import Runner
 from inference_core.tasks.build import build_task
 from tests.onnx_graphs import channel_means

@@ -8,9 +8,9 @@ import pytest
 from inference_core import engine_choice
 from inference_core.engine_choice import Trial, choose_engine
 from inference_core.errors import ConfigError
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_preparer
-from inference_core.records import PreparedItem
 from tests.drawn_images import png_bytes
 from tests.tiny_models import tiny_classifier, tiny_segmenter
 

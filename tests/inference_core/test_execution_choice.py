@@ -10,9 +10,9 @@ from inference_core.choice_lines import describe_execution
 from inference_core.engine_choice import guard_precision, lower_precision
 from inference_core.engines.cpu_features import has_bf16
 from inference_core.execution_choice import ExecutionChoice, choose_execution, is_sample_needed
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_preparer
-from inference_core.records import PreparedItem
 from tests.drawn_images import png_bytes
 from tests.failing_modules import POISON_RGB, fragile_package
 from tests.tiny_models import tiny_classifier

@@ -16,7 +16,8 @@ from inference_core.models.package import load_package
 from inference_core.models.write_package import write_package
 from inference_core.pipeline import build_preparer
 from inference_core.predictor import Predictor
-from inference_core.records import Classification, Detection, Embedding, MultiLabel, Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Classification, Detection, Embedding, MultiLabel, Segmentation
 from tests.drawn_images import draw_folder
 from tests.hooked_packages import hook, hooked_classifier, hooked_segmenter
 from tests.s3_loopback import S3Server

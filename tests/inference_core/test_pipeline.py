@@ -25,7 +25,7 @@ from inference_core.pipeline import (
     check_runner,
     has_cuda_device,
 )
-from inference_core.records import Classification
+from inference_core.results import Classification
 from inference_core.runner import Runner
 from inference_core.tasks.build import build_task
 from tests.onnx_graphs import channel_means, graph_bytes, pixel_planes

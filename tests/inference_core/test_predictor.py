@@ -12,11 +12,13 @@ from inference_core.errors import ConfigError
 from inference_core.execution_choice import ExecutionChoice
 from inference_core.finisher import Finisher
 from inference_core.images import Limits
+from inference_core.items import Prediction
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor, default_id, uri_of
 from inference_core.preparer import Preparer
 from inference_core.quality.grader import Grader
-from inference_core.records import Classification, Prediction, Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Classification, Segmentation
 from inference_core.runner import Runner
 from inference_core.tasks.build import build_task
 from tests.asset_packages import camvid_package, mobilenet_package

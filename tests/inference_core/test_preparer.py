@@ -12,8 +12,9 @@ from PIL import Image
 
 from inference_core.errors import FetchError, MissingObjectError, TooLargeError
 from inference_core.images import Limits
+from inference_core.items import PreparedItem
 from inference_core.preparer import Preparer
-from inference_core.records import PreparedItem, Uint8Array
+from inference_core.records import Uint8Array
 from tests.specs import input_spec
 
 

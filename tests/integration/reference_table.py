@@ -30,8 +30,9 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import average_precision_score
 
+from inference_core.items import Prediction
 from inference_core.predictor import Predictor
-from inference_core.records import Classification, Detection, MultiLabel, Prediction, Segmentation
+from inference_core.results import Classification, Detection, MultiLabel, Segmentation
 from tests.asset_packages import camvid_package, mobilenet_package, retina_package
 from tests.detection_packages import coco_classes, fastestdet_package, multilabel_package, ultraface_package
 from tests.format_packages import deeplab_package, mobilenet_025_package, mobilenet_050_package, resnet8_package

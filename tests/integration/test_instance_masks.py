@@ -17,7 +17,7 @@ from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
 from inference_core.prepare import plan_fit
 from inference_core.prepare.placement import seen_part
-from inference_core.records import Detection
+from inference_core.results import Detection
 from inference_core.run_length import decode_mask
 from inference_core.tasks.build import build_task
 from jobs.settings import read_settings

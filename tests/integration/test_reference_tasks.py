@@ -13,7 +13,7 @@ from PIL import Image
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
 from inference_core.predictor import Predictor
-from inference_core.records import Detection
+from inference_core.results import Detection
 from inference_core.tasks.boxes import pairwise_iou
 from jobs.attempts import AttemptRecord, note_attempt
 from jobs.config import JobConfig

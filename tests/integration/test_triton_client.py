@@ -21,7 +21,7 @@ from PIL import Image
 from tritonclient.utils import InferenceServerException
 
 from inference_core.predictor import Predictor
-from inference_core.records import Classification, Segmentation
+from inference_core.results import Classification, Segmentation
 from serve.listener import Addresses
 from tests.drawn_images import png_bytes
 from tests.serve.listening_service import listening_service

@@ -29,7 +29,7 @@ class Ended:
 
     def __init__(self, code: object, err: str) -> None:
         self.code, self.err = code, err
-        self.message = err.partition("error: ")[2].strip()
+        self.message = f"\n{err}".partition("\nerror: ")[2].strip()  # a line of its own; settings may end so
 
 
 Command = Callable[..., Ended]

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from inference_core.items import PreparedItem, RawItem, RawPart, StageMs
 from inference_core.models.package import load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
 from inference_core.predictor import Predictor
-from inference_core.records import Placement, Prepared, PreparedItem, RawItem, RawPart, SourceFacts, StageMs
+from inference_core.records import Placement, Prepared, SourceFacts
 from inference_core.status import STATUSES
 from jobs.columns import (
     ITEM_SCHEMA,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference_core.enhance.override import override_forwards
+from inference_core.enhance.override import override_package
 from inference_core.enhance_spec import TtaSpec
 from inference_core.errors import ConfigError
 from inference_core.importing.findings import MissingFactsError
@@ -182,7 +182,7 @@ def test_a_job_with_views_of_its_own_keeps_the_package_that_says_so(make_job: Ma
     plain, job = find_model(make_job()).package, make_job(tta="[hflip]")
     package = find_model(job).package
     assert package.uri == f"{job.output}/model"
-    assert package.digest == override_forwards(plain, tta=TtaSpec(views=("hflip",))).digest != plain.digest
+    assert package.digest == override_package(plain, tta=TtaSpec(views=("hflip",))).digest != plain.digest
     run_shards(job, package, plan_job(job, package))
     rows = [row for row in read_rows(output_of(job)) if row["status"] == "ok"]
     assert {tuple(gain["name"] for gain in row["gains"]) for row in rows} == {("hflip",)}

@@ -15,10 +15,11 @@ from PIL import Image
 from inference_core.errors import JobError
 from inference_core.export.mask_files import PlaneOutput
 from inference_core.export.rows import DEFAULT_PLANES
+from inference_core.items import Prediction, StageMs
 from inference_core.models.package import ModelPackage
 from inference_core.predictor import Predictor
 from inference_core.provenance import sha256_hex
-from inference_core.records import Prediction, SourceFacts, StageMs
+from inference_core.records import SourceFacts
 from inference_core.stats.summary import Summary
 from jobs.commits import CommitLog, read_summary
 from jobs.plan import PLAN_FILE, Plan

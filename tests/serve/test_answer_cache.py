@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference_core.records import Detection, InstanceMask, Prediction, Segmentation, SourceFacts
+from inference_core.items import Prediction
+from inference_core.records import SourceFacts
+from inference_core.results import Detection, InstanceMask, Segmentation
 from inference_core.status import Status
 from serve.answer_cache import BASE_BYTES, AnswerCache, relabelled, size_of
 from serve.answers import Answer, PredictRequest

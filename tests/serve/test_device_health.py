@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference_core.records import RawItem, SourceFacts
+from inference_core.items import RawItem
+from inference_core.records import SourceFacts
 from serve.device_health import MAX_FAILURES, DeviceHealth, is_sticky
 
 

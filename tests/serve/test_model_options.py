@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference_core.records import Classification, Detection, MultiLabel, RawItem, Segmentation
+from inference_core.items import RawItem
+from inference_core.results import Classification, Detection, MultiLabel, Segmentation
 from serve.answers import Options
 from serve.errors import InvalidRequestError
 from serve.model_options import ModelOptions, describe_options, narrow, probability_arrays

@@ -8,16 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference_core.records import (
-    Classification,
-    Detection,
-    Embedding,
-    MultiLabel,
-    Prediction,
-    Result,
-    Segmentation,
-    SourceFacts,
-)
+from inference_core.items import Prediction
+from inference_core.records import SourceFacts
+from inference_core.results import Classification, Detection, Embedding, MultiLabel, Result, Segmentation
 from serve.answers import Answer
 from serve.errors import InvalidRequestError
 from serve.oip_outputs import OUTPUTS_OF_TASK, build_outputs, choose_outputs, outputs_of

@@ -14,7 +14,7 @@ from PIL import Image
 
 from inference_core.export.masks import encode_mask
 from inference_core.predictor import Predictor
-from inference_core.records import Segmentation
+from inference_core.results import Segmentation
 from tests.serve.http_service import BLUE, GREEN, RED, HttpService, http_service, png, two_halves
 from tests.serve.tiny_service import tiny_config
 

@@ -14,12 +14,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from inference_core.enhance.override import override_forwards
+from inference_core.enhance.override import override_package
 from inference_core.enhance_spec import TtaSpec
 from inference_core.export.rows import RowBuilder
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
-from inference_core.records import Segmentation
+from inference_core.results import Segmentation
 from serve.answer_json import extras_of
 from serve.answers import Answer, Options, PredictRequest
 from serve.config import ServeConfig
@@ -111,7 +111,7 @@ def test_fewer_views_are_the_answer_of_a_package_with_fewer(tmp_path: Path, num_
     """In the same batch as others with all of them."""
     views = ["identity", "hflip", "rot90"]
     package = load_package(str(viewed(tiny_classifier(tmp_path, depth=1), tta=views)))
-    fewer = override_forwards(package, tta=TtaSpec(views=tuple(views[:num_views])))
+    fewer = override_package(package, tta=TtaSpec(views=tuple(views[:num_views])))
     prediction = Predictor.load(fewer, device="cpu").predict(image_bytes(0), image_id="0")
     expected = RowBuilder(fewer.spec, model_digest=fewer.digest).row(prediction, row_id=0)
     whole, some, named = served(package.uri, [{}, {"views": num_views}, {"views": 3}])

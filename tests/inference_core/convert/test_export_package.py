@@ -16,7 +16,7 @@ from inference_core.golden.verify import verify_engines
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.models.weights import IR_NAMES
 from inference_core.predictor import Predictor
-from inference_core.records import Classification, Detection, Segmentation
+from inference_core.results import Classification, Detection, Segmentation
 from tests.asset_packages import camvid_package, mobilenet_package
 from tests.detection_packages import fastestdet_package
 from tests.drawn_images import draw_folder, png_bytes

@@ -7,8 +7,8 @@ import pytest
 
 from inference_core.convert.probes import MAX_PROBE_PIXELS, probe_batches, resized
 from inference_core.images import Limits
+from inference_core.items import PreparedItem
 from inference_core.preparer import Preparer
-from inference_core.records import PreparedItem
 from tests.specs import input_spec
 
 NATIVE = {"fit": "native", "size_hw": None, "multiple_px": 8}

@@ -11,7 +11,7 @@ from inference_core.engines.object_lists import find_objects, stack_objects
 from inference_core.engines.torch_engine import name_outputs
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
-from inference_core.records import Detection
+from inference_core.results import Detection
 from tests.asset_packages import write_package
 from tests.bright_box import BrightBox
 from tests.drawn_objects import disc, draw, drawn_package

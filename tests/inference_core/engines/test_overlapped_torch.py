@@ -13,9 +13,10 @@ from inference_core.engines.overlap import OverlappingEngine
 from inference_core.engines.overlapped_torch import OverlappedTorchEngine, begin_download, lock_tiles
 from inference_core.engines.torch_engine import TorchEngine
 from inference_core.images import Limits
+from inference_core.items import PreparedItem, RawItem
 from inference_core.models.torch_module import TorchModel
 from inference_core.preparer import Preparer
-from inference_core.records import PreparedItem, RawItem, Uint8Array
+from inference_core.records import Uint8Array
 from inference_core.runner import Runner
 from inference_core.tasks.build import build_task
 from tests.onnx_graphs import channel_means

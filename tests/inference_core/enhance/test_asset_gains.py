@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inference_core.enhance.override import override_forwards
+from inference_core.enhance.override import override_package
 from inference_core.enhance_spec import TtaSpec
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
@@ -47,6 +47,6 @@ def test_views_bring_what_they_brought(
     merged: float,
 ) -> None:
     package = load_package(str(build(tmp_path, assets, **options)))
-    asked = override_forwards(package, tta=TtaSpec.model_validate(tta))
+    asked = override_package(package, tta=TtaSpec.model_validate(tta))
     found = [measure(Predictor.load(one, device="cpu"), assets)[0] for one in (package, asked)]
     assert found == pytest.approx([plain, merged], abs=0.002)  # what another engine or processor moves

@@ -21,7 +21,7 @@ from inference_core.enhance_spec import SCORE_MERGES
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_preparer
 from inference_core.predictor import Predictor
-from inference_core.records import Classification, Detection, Segmentation
+from inference_core.results import Classification, Detection, Segmentation
 from inference_core.runner import Runner
 from inference_core.tasks.build import build_task
 from tests.asset_packages import write_package

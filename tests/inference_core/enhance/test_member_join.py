@@ -16,7 +16,7 @@ from inference_core.enhance_spec import SCORE_MERGES
 from inference_core.errors import ConfigError
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.predictor import Predictor
-from inference_core.records import Classification, Detection, Embedding, MultiLabel, Segmentation
+from inference_core.results import Classification, Detection, Embedding, MultiLabel, Segmentation
 from tests.asset_packages import write_package
 from tests.drawn_objects import CLASSES, disc, draw, drawn_package, mask_iou, rectangle
 from tests.view_nets import view_package

@@ -13,7 +13,8 @@ from inference_core.explain.explanation import Explanation, Method
 from inference_core.images import Limits
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
-from inference_core.records import Detection, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Detection
 from tests.explained_nets import explained_package
 from tests.tiny_models import tiny_classifier, tiny_segmenter
 

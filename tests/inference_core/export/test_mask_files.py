@@ -23,7 +23,9 @@ from inference_core.export.mask_files import (
     read_plane,
 )
 from inference_core.images import load_image
-from inference_core.records import GeoTag, Prediction, Segmentation, SourceFacts
+from inference_core.items import Prediction
+from inference_core.records import GeoTag, SourceFacts
+from inference_core.results import Segmentation
 
 FILE_FORMATS = pytest.mark.parametrize("mask_format", SUFFIXES)
 UTM = ((33550, 12, (10.0, 10.0, 0.0)), (33922, 12, (0.0, 0.0, 0.0, 600000.0, 5200000.0, 0.0)))

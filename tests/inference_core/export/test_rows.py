@@ -5,7 +5,9 @@ import pyarrow as pa
 import pytest
 
 from inference_core.export.rows import COMMON_FIELDS, TIME_FIELDS, RowBuilder, row_of, row_schema, rows_table
-from inference_core.records import Classification, Prediction, Result, Segmentation, SourceFacts, StageMs
+from inference_core.items import Prediction, StageMs
+from inference_core.records import SourceFacts
+from inference_core.results import Classification, Result, Segmentation
 from inference_core.spec import ModelSpec
 from inference_core.tasks.build import build_task
 from tests.specs import model_spec

@@ -21,7 +21,7 @@ from inference_core.importing.importer import import_model
 from inference_core.importing.ultralytics import class_names, read_size
 from inference_core.models.weights import Weights
 from inference_core.predictor import Predictor
-from inference_core.records import Detection
+from inference_core.results import Detection
 from tests.onnx_graphs import graph_bytes
 
 NAMES = "{0: 'person', 1: 'car'}"

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inference_core.items import Prediction
 from inference_core.optimise.accuracy import score_classes, score_labels, score_masks
-from inference_core.records import Classification, MultiLabel, Prediction, Segmentation, SourceFacts
+from inference_core.records import SourceFacts
+from inference_core.results import Classification, MultiLabel, Segmentation
 
 
 def prediction(image_id: str, result: Any) -> Prediction:

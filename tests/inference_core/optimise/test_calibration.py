@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from inference_core.engines.normalize import ArrayNormalizer
+from inference_core.items import PreparedItem
 from inference_core.optimise.calibration import CalibrationReader, cut_batches
 from inference_core.pipeline import build_preparer
 from inference_core.preparer import Preparer
-from inference_core.records import PreparedItem
 from tests.drawn_images import png_bytes
 from tests.specs import input_spec, package_of
 

@@ -8,11 +8,11 @@ import pytest
 
 from inference_core.contender import Contender
 from inference_core.errors import ConfigError, ModelError
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.optimise.fold import find_batch_norms
 from inference_core.optimise.fuse import capture_graph, capture_package, fuse_package
 from inference_core.pipeline import build_preparer
-from inference_core.records import PreparedItem
 from tests.asset_packages import camvid_package
 from tests.exportable_nets import net_package
 

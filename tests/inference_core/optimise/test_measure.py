@@ -8,12 +8,12 @@ import pytest
 
 from inference_core.convert.repackage import with_weights
 from inference_core.errors import ModelError
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.optimise.accuracy import score_classes
 from inference_core.optimise.labels import build_scorer
 from inference_core.optimise.measure import ORIGINAL, Bench, Row, with_times
 from inference_core.pipeline import build_preparer
-from inference_core.records import PreparedItem
 from tests.drawn_images import png_bytes
 from tests.exportable_nets import net_package
 from tests.tiny_models import tiny_classifier

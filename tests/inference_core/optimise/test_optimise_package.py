@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from inference_core.errors import ConfigError, ModelError
+from inference_core.items import PreparedItem
 from inference_core.models.package import load_package
 from inference_core.optimise.measure import Row
 from inference_core.optimise.optimise_package import Outcome, check_outcome, optimise, other_engines, write_outcome
@@ -17,7 +18,6 @@ from inference_core.optimise.recipe import Recipe, build_recipe
 from inference_core.optimise.steps import Stage
 from inference_core.pipeline import build_preparer
 from inference_core.predictor import Predictor
-from inference_core.records import PreparedItem
 from tests.asset_packages import mobilenet_package
 from tests.drawn_images import png_bytes
 from tests.exportable_nets import net_package

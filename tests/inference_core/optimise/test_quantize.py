@@ -9,10 +9,11 @@ import pytest
 from inference_core.contender import Contender
 from inference_core.convert.repackage import with_weights
 from inference_core.errors import ConfigError, ModelError
+from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.optimise.quantize import quantize_dynamic, quantize_static
 from inference_core.pipeline import build_preparer
-from inference_core.records import Classification, PreparedItem
+from inference_core.results import Classification
 from tests.asset_packages import mobilenet_package
 from tests.drawn_images import png_bytes
 from tests.tiny_models import tiny_classifier, tiny_segmenter

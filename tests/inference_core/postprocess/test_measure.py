@@ -10,7 +10,8 @@ from skimage.measure import label, regionprops
 
 from inference_core.errors import ShapeError
 from inference_core.postprocess.measure import measure_components
-from inference_core.records import Components, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Components
 
 MASKS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.sampled_from([0, 1, 2]))
 ALL = 10**6

@@ -21,7 +21,8 @@ from inference_core.postprocess.holes import fill_class_holes
 from inference_core.postprocess.measure import measure_components
 from inference_core.postprocess.morphology import close_classes, open_classes
 from inference_core.postprocess.steps import MaskStep, apply_steps
-from inference_core.records import ClassEffect, StepEffect, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import ClassEffect, StepEffect
 
 MASKS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.sampled_from([0, 1, 2]))
 STEPS = st.builds(

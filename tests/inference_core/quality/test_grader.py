@@ -13,10 +13,11 @@ import pytest
 
 from inference_core.export.rows import RowBuilder
 from inference_core.finisher import Finisher
+from inference_core.items import Prediction, RawItem
 from inference_core.models.package import load_package
 from inference_core.pipeline import build_finisher
 from inference_core.predictor import Predictor
-from inference_core.records import Placement, Prediction, RawItem, SourceFacts
+from inference_core.records import Placement, SourceFacts
 from inference_core.spec import ModelSpec
 from inference_core.stats.summary import Summary
 from inference_core.validation import build_settings, plain_facts

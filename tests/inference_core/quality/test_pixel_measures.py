@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage, stats
 
 from inference_core.quality.pixel_measures import PixelMeasures
-from inference_core.records import Segmentation, Spread
+from inference_core.results import Segmentation, Spread
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=12)
 PLANES = SHAPES.flatmap(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inference_core.quality.verdict import disagreement_of, judge, priority_of
 from inference_core.quality_spec import QualitySpec
-from inference_core.records import Gain, Spread
+from inference_core.results import Gain, Spread
 
 RULES = QualitySpec.model_validate(
     {

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from inference_core.errors import ModelError
 from inference_core.prepare import plan_fit
-from inference_core.records import Classification
+from inference_core.results import Classification
 from inference_core.tasks.build import build_task
 from inference_core.tasks.classification import ClassificationTask, normalized_entropy
 from tests.arrays import LIBRARIES, array_of, numpy_of

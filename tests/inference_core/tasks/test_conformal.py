@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from inference_core.enhance_spec import ConformalSpec
 from inference_core.prepare import plan_fit
-from inference_core.records import Classification
+from inference_core.results import Classification
 from inference_core.tasks.build import build_task
 from tests.arrays import LIBRARIES, array_of, numpy_of
 from tests.specs import model_spec

@@ -8,7 +8,8 @@ import pytest
 
 from inference_core.errors import ModelError, ShapeError
 from inference_core.prepare import plan_fit
-from inference_core.records import Detection, Placement
+from inference_core.records import Placement
+from inference_core.results import Detection
 from inference_core.run_length import decode_mask
 from inference_core.tasks.build import build_task
 from inference_core.tasks.detection import MASK_FIELDS, OBJECT_FIELDS, DetectionTask

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from inference_core.errors import ConfigError, ModelError
 from inference_core.prepare import plan_fit
-from inference_core.records import Embedding
+from inference_core.results import Embedding
 from inference_core.tasks.build import build_task
 from inference_core.tasks.embedding import EmbeddingTask
 from tests.arrays import LIBRARIES, array_of, numpy_of

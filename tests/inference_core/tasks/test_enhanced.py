@@ -7,7 +7,7 @@ import pytest
 
 from inference_core.export.rows import RowBuilder
 from inference_core.prepare import plan_fit
-from inference_core.records import Segmentation
+from inference_core.results import Segmentation
 from inference_core.tasks.build import build_task
 from inference_core.tasks.enhanced import EnhancedTask, step_names, summarise_pixels
 from tests.specs import model_spec

@@ -12,7 +12,7 @@ from inference_core.hook_spec import HookSpec
 from inference_core.hooks.function import HookFunction
 from inference_core.hooks.guest_values import read_only, read_only_record
 from inference_core.hooks.package_code import NO_CODE, PackageCode
-from inference_core.records import Classification, Detection, Embedding, InstanceMask, MultiLabel, Result
+from inference_core.results import Classification, Detection, Embedding, InstanceMask, MultiLabel, Result
 from inference_core.tasks.hook_step import HookRecordStep, find_problems
 
 CLASSES = ("red", "green", "blue")

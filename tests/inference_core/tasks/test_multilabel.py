@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from inference_core.errors import ConfigError, ModelError
 from inference_core.prepare import plan_fit
-from inference_core.records import MultiLabel
+from inference_core.results import MultiLabel
 from inference_core.tasks.build import build_task
 from inference_core.tasks.multilabel import MultiLabelTask
 from tests.arrays import LIBRARIES, array_of, numpy_of

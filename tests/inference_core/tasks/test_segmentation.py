@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from inference_core.errors import ModelError
 from inference_core.prepare import plan_fit
-from inference_core.records import Placement, Segmentation
+from inference_core.records import Placement
+from inference_core.results import Segmentation
 from inference_core.tasks.build import build_task
 from inference_core.tasks.segmentation import SegmentationTask, best_class, read_planes, upsample
 from tests.arrays import LIBRARIES, array_of, numpy_of

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from inference_core.errors import ConfigError, ShapeError
-from inference_core.records import Result, Spread, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Result, Spread
 from inference_core.visualize.color_scale import add_color_bar, color_values
 from inference_core.visualize.contours import draw_contours
 from inference_core.visualize.draw import KINDS_OF, draw_change, draw_result

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from inference_core.errors import ConfigError
-from inference_core.records import Result
+from inference_core.results import Result
 from inference_core.visualize.draw import KINDS_OF
 from inference_core.visualize.figure import render_figure, save_figure
 from tests.drawn_results import classification, detection, segmentation

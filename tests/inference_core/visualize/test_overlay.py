@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from inference_core.errors import ShapeError
-from inference_core.records import Detection, InstanceMask, Segmentation, Uint8Array
+from inference_core.records import Uint8Array
+from inference_core.results import Detection, InstanceMask, Segmentation
 from inference_core.run_length import encode_mask
 from inference_core.visualize.lettering import ink_on
 from inference_core.visualize.overlay import draw_overlay

@@ -18,7 +18,7 @@ from inference_core.evaluation.fitting.split import split_images
 from inference_core.evaluation.write_back import Fitted, write_fitted
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
-from inference_core.records import Classification, Segmentation
+from inference_core.results import Classification, Segmentation
 from jobs.cli import register
 from jobs.config import JobConfig
 from jobs.evaluate_command import evaluate_run

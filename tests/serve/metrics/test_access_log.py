@@ -8,7 +8,8 @@ from time import perf_counter
 
 import pytest
 
-from inference_core.records import Prediction, SourceFacts, StageMs
+from inference_core.items import Prediction, StageMs
+from inference_core.records import SourceFacts
 from serve.answers import Answer
 from serve.metrics import access_log
 from serve.metrics.access_log import AccessLog, AccessLogKind, build_access_log

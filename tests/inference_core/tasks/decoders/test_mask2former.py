@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from inference_core.detection_spec import Mask2formerDecoder
 from inference_core.errors import ModelError
 from inference_core.prepare import plan_fit
-from inference_core.records import Detection
+from inference_core.results import Detection
 from inference_core.tasks.build import build_task
 from inference_core.tasks.candidates import NO_SCORE
 from inference_core.tasks.decoders.mask2former import boxes_of_masks, decode_mask2former
