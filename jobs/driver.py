@@ -69,7 +69,7 @@ class RunState:
 
 LISTING_PATIENCE_S = 3.0
 """How long work waits for the whole listing once its first part is there: most inputs are listed by then."""
-MAX_EXECUTION_SHARDS = 1_000
+MAX_EXECUTION_SHARDS = 2_000
 """Of one execution of Ray Data, whose driver keeps something of each; longer runs take several, one after the other."""
 
 
