@@ -245,9 +245,7 @@ def test_predict_saves_pictures_beside_masks(millrace: Run, segmenter: Path, tmp
     assert Path(row["mask_path"]).is_file()
 
 
-def test_predict_saves_the_kind_of_picture_that_is_asked_for(
-    millrace: Run, segmenter: Path, tmp_path: Path
-) -> None:
+def test_predict_saves_the_kind_of_picture_that_is_asked_for(millrace: Run, segmenter: Path, tmp_path: Path) -> None:
     _, output, _ = millrace(
         "predict", image(tmp_path, "a.png"), "--model", segmenter, "--save", tmp_path / "out", "--kind", "uncertainty"
     )

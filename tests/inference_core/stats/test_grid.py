@@ -116,7 +116,7 @@ def test_each_task_has_its_uncertainty(task: Any, uncertainty: float) -> None:
     grids = uncertainty_grids(table, task=task)
     assert set(grids) == {"size", "brightness"}
     for grid in grids.values():
-        ((column, row),) = np.argwhere(grid.dense())
+        ((_, row),) = np.argwhere(grid.dense())
         assert (row / NUM_ROWS, grid.count) == (uncertainty, 3)
     assert column_edges("size")[np.argwhere(grids["size"].dense())[0, 0]] == 64
 

@@ -97,7 +97,7 @@ def test_without_pictures_the_page_says_how_to_get_them(classified: Summary, not
     assert hint not in page_of(nothing, facts, PageExtras()).text
 
 
-def test_a_page_that_would_be_too_large_has_links_in_the_place_of_pictures(classified: Summary, facts: RunFacts) -> None:
+def test_a_page_that_would_be_too_large_has_links_for_pictures(classified: Summary, facts: RunFacts) -> None:
     images = tuple(shown(f"{k}.jpg", thumbnail=bytes(3_000_000)) for k in range(4))
     extras = PageExtras(images=images, explanations=images[:1], num_drawn=4)
     content = report_html(classified, facts=facts, errors=[], extras=extras)
@@ -202,9 +202,7 @@ def test_uncertainty_is_drawn_where_statistics_are(classified: Summary, facts: R
     ],
     ids=["unknown", "no prices", "priced"],
 )
-def test_the_headline_tells_the_cost(
-    classified: Summary, facts: RunFacts, cost: RunCost | None, expected: str
-) -> None:
+def test_the_headline_tells_the_cost(classified: Summary, facts: RunFacts, cost: RunCost | None, expected: str) -> None:
     text = page_of(classified, replace(facts, cost=cost), PageExtras()).text
     assert (expected in text) if expected else ("ore hours" not in text and "Cost" not in text)
 
