@@ -38,7 +38,7 @@ def fit_weights(scores: NDArray[np.floating], truth: NDArray[np.integer | np.boo
             f"labels must be of at least one image and scores of at least two members, got {num_labels} and "
             f"{num_members}; add labels or members"
         )
-    from scipy.optimize import minimize  # slow to load
+    from scipy.optimize import LinearConstraint, minimize  # slow to load
 
     def loss(weights: Reals) -> tuple[float, Reals]:
         mixed = weights @ likelihoods  # (N,)
@@ -50,7 +50,7 @@ def fit_weights(scores: NDArray[np.floating], truth: NDArray[np.integer | np.boo
         jac=True,
         method="SLSQP",
         bounds=[(0.0, 1.0)] * num_members,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones_like(w)},
+        constraints=[LinearConstraint(np.ones((1, num_members)), 1.0, 1.0)],
         options={"maxiter": MAX_STEPS, "ftol": TOLERANCE},
     )
     weights = np.clip(found.x, 0.0, None)
