@@ -206,7 +206,7 @@ class ExecutionConfig(Frozen):
 
 
 class PricesConfig(Frozen):
-    """What the machine costs, for ``millrace plan``; nothing is assumed of what is not given."""
+    """What the machine costs, for ``millrace plan`` and the report; nothing is assumed of what is not given."""
 
     cpu_core_hour: Price | None = None
     """Of one CPU core for one hour, in any currency."""
@@ -344,7 +344,7 @@ class JobConfig(Frozen):
     entropies, coverage and classes lie from it."""
     execution: ExecutionConfig = ExecutionConfig()
     prices: PricesConfig = PricesConfig()
-    """What the machine costs, for the estimate of ``millrace plan``."""
+    """What the machine costs, for the estimate of ``millrace plan`` and the cost in the report."""
 
     @field_validator("explain", mode="before")
     @classmethod
