@@ -34,7 +34,7 @@ class AnswerCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._answers: OrderedDict[Hashable, tuple[Answer, int]] = OrderedDict()
         self.num_bytes = 0
         self.num_hits = 0
@@ -55,15 +55,15 @@ class AnswerCache:
 
     def put(self, key: Hashable, answer: Answer) -> None:
         """Keep an answer that the same bytes would have again; those wanted longest ago make room."""
-        if not self._max_bytes or answer.prediction.status not in REPEATABLE:
+        if not self.max_bytes or answer.prediction.status not in REPEATABLE:
             return
         size = size_of(answer)
-        if size > self._max_bytes // LARGEST_SHARE:
+        if size > self.max_bytes // LARGEST_SHARE:
             return
         self._drop(key)
         self._answers[key] = (answer, size)
         self.num_bytes += size
-        while self.num_bytes > self._max_bytes:
+        while self.num_bytes > self.max_bytes:
             self._drop(next(iter(self._answers)))
 
     def _drop(self, key: Hashable) -> None:

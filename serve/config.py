@@ -157,7 +157,7 @@ class ServeConfig(Frozen):
     trust_package_code: bool = False
     """Whether Python files that lie in the packages themselves may be run."""
     cache_bytes: Annotated[int, Field(ge=0)] = 64 * 1024 * 1024
-    """Memory of each process that answers, for answers of equal bytes; 0 keeps none."""
+    """Memory for answers of equal bytes, of all replicas of the whole layout together; 0 keeps none."""
     http: HttpConfig = HttpConfig()
     """Where HTTP is answered, and how patiently."""
     grpc: GrpcConfig = GrpcConfig()

@@ -58,7 +58,7 @@ class LocalBackend:
             ConfigError: a setting, a package or a name is wrong.
             ModelError: a model does not load or does not work.
         """
-        cache = AnswerCache(config.cache_bytes)
+        cache = AnswerCache(config.cache_bytes // config.num_edges)
         slots: dict[str, Slot] = {}
         for model in config.models:
             slot = load_slot(model, config, cache=cache, num_cpus=num_cpus)

@@ -64,6 +64,9 @@ class Seen:
     """Of this process."""
 
 
+MAX_IDLE_S = 10.0
+
+
 class Load:
     """One load.
 
@@ -77,7 +80,7 @@ class Load:
         self._random = random.Random(settings.seed)
         self._numbers = count(self._random.randrange(10**9) * 10**6)
         self._seen = Seen()
-        self._free: list[Connection] = []
+        self._free: list[tuple[Connection, float]] = []
         self._num_open = 0
         self._counts_from_s = 0.0
 
@@ -115,11 +118,11 @@ class Load:
             task.add_done_callback(tasks.discard)
             next_s += self._random.expovariate(self._settings.rate)
         await asyncio.gather(*tasks)
-        for connection in self._free:
+        for connection, _ in self._free:
             connection.close()
 
     async def _arrive(self, due_s: float) -> None:
-        connection = self._free.pop() if self._free else None
+        connection = self._take_free()
         if connection is None:
             if self._num_open >= self._settings.clients:
                 self._note("full", due_s)
@@ -133,7 +136,20 @@ class Load:
         if connection.is_closed:
             self._num_open -= 1
         else:
-            self._free.append(connection)
+            self._free.append((connection, time.perf_counter()))
+
+    def _take_free(self) -> Connection | None:
+        """The connection that was used last; all are let go before the server would, as any HTTP client does."""
+        if not self._free:
+            return None
+        connection, used_s = self._free.pop()
+        if time.perf_counter() - used_s < MAX_IDLE_S and not connection.is_closed:
+            return connection
+        for old, _ in (*self._free, (connection, used_s)):
+            old.close()
+            self._num_open -= 1
+        self._free.clear()
+        return None
 
     async def _connect(self) -> Connection | None:
         started_s = time.perf_counter()

@@ -9,9 +9,11 @@ import pytest
 
 from serve.config import ServeConfig
 from serve.deployments import cores_of_one
+from serve.local_backend import LocalBackend
 from serve.model_server import default_queue
 from serve.predict_images import MAX_UNDER_WAY
 from serve.replicas import PROCESS_BYTES, WEIGHTS_FACTOR, free_memory_bytes, package_bytes, with_replicas
+from tests.tiny_models import tiny_classifier
 
 MB = 1024 * 1024
 
@@ -83,3 +85,10 @@ def test_few_wait_and_always_one_call_of_several(capacity: int, replicas: int, e
     found = default_queue(capacity, num_replicas=replicas)
     assert found == expected
     assert capacity + found >= MAX_UNDER_WAY
+
+
+def test_processes_share_the_memory_for_answers(tmp_path: Path) -> None:
+    package = {"package": str(tiny_classifier(tmp_path))}
+    one = LocalBackend.load(config_of(package, cache_bytes=4 * MB), num_cpus=1)
+    four = LocalBackend.load(config_of(package | {"replicas": 4}, cache_bytes=4 * MB), num_cpus=1)
+    assert (one.cache.max_bytes, four.cache.max_bytes) == (4 * MB, MB)
