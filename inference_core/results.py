@@ -42,6 +42,10 @@ class Spread(ArrayRecord):
     """Of every view or member after the first, in order."""
     pixels: Uint8Array | None = None
     """(H, W) uint8, segmentation: the uncertainty of each pixel times 255; None where it is not asked for."""
+    uncertainty: float | None = None
+    """Mean of the uncertainties of ``pixels``; None without."""
+    uncertain_frac: float | None = None
+    """Share of ``pixels`` from the package's threshold on; None without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -265,7 +265,7 @@ def write_text_line(counter: Counter, *, name: str = IMAGES) -> None:
     """The state in words."""
     words = [
         f"{name} {counter.done:,}/{counter.total_text}",
-        f"{counter.rows_per_s:,.1f}/s",
+        *([f"{counter.rows_per_s:,.1f}/s"] if name == IMAGES or counter.rows_per_s else []),
         *([f"{counter.failed:,} failed"] if name == IMAGES else []),
         *([counter.eta_text] if counter.eta_text else []),
     ]

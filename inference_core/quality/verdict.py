@@ -81,6 +81,8 @@ def spread_values(spread: Spread) -> dict[str, float | None]:
         "mutual_information": spread.mutual_information,
         "score_std": spread.score_std,
         "disagreement": disagreement_of(spread),
+        "uncertainty": spread.uncertainty,
+        "uncertain_frac": spread.uncertain_frac,
     }
 
 

@@ -21,6 +21,8 @@ from inference_core.stats.rows import best_classes_of, reals_of, texts_of
 from inference_core.stats.tally import merge_tallies, tally_of
 from inference_core.verdict import VERDICTS, Verdict
 
+VERDICT_COLUMN = "verdict"
+"""Where the package declares rules."""
 ORDER: tuple[Verdict, ...] = ("review", "reject")
 """Verdicts that are worth a look, in the order in which to look; what is accepted is not."""
 
@@ -81,7 +83,7 @@ class QualityStats:
             size: images that the queue keeps, at least 1.
         """
         quantities = quantities_of(ok, task=task)
-        if "verdict" not in ok.column_names or not ok.num_rows:
+        if VERDICT_COLUMN not in ok.column_names or not ok.num_rows:
             return cls(quantities=quantities)
         verdicts = tally_of(ok["verdict"])
         return cls(

@@ -75,11 +75,15 @@ class EnhancedTask:
             Gain(name=name, changed_frac=frac, score_shift=shift)
             for name, frac, shift in zip(self._names[1:], changed, shifts, strict=self._tells_gains)
         ]
+        pixels = pixels_of(raw, placement)
+        told = {} if pixels is None or self._least is None else summarise_pixels(pixels, least=self._least)
         return Spread(
             mutual_information=mean_of(raw, "mutual_information"),
             score_std=mean_of(raw, "score_std"),
             gains=tuple(gains),
-            pixels=pixels_of(raw, placement),
+            pixels=pixels,
+            uncertainty=told.get("uncertainty"),
+            uncertain_frac=told.get("uncertain_frac"),
         )
 
     def to_row(self, result: Result) -> dict[str, Any]:
@@ -91,8 +95,8 @@ class EnhancedTask:
         told: dict[str, Any] = {}
         if self._tells_spread:
             told |= {"mutual_information": spread.mutual_information, "score_std": spread.score_std}
-        if self._least is not None and spread.pixels is not None:
-            told |= summarise_pixels(spread.pixels, least=self._least)
+        if self._least is not None:
+            told |= {"uncertainty": spread.uncertainty, "uncertain_frac": spread.uncertain_frac}
         if self._tells_gains:
             told["gains"] = [
                 {"name": gain.name, "changed_frac": gain.changed_frac, "score_shift": gain.score_shift}
@@ -129,4 +133,6 @@ def summarise_pixels(pixels: Uint8Array, *, least: float) -> dict[str, float]:
     total = int(counts.sum())
     first = int(np.ceil(least * 255))
     mean = float(counts @ np.arange(256)) / (255 * total)
-    return {"uncertainty": mean, "uncertain_frac": float(counts[first:].sum()) / total}
+    frac = float(counts[first:].sum()) / total
+    # As rows hold them, so that a verdict can be checked by its row.
+    return {"uncertainty": float(np.float32(mean)), "uncertain_frac": float(np.float32(frac))}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from jobs.attempts import AttemptRecord, note_attempt
 from jobs.cli import finalize_run, print_settings, read_log_format, report_outcome, show_state
 from jobs.driver import find_state
 from jobs.finalize import Outcome, finalize
+from jobs.outcome_lines import outcome_lines
 from jobs.progress import LineProgress
+from jobs.report.facts import RunCost
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import list_job, plan_job, run_shards
 
@@ -65,6 +68,25 @@ def test_the_path_of_the_report_is_printed_whole(outcome: Outcome, capsys: pytes
     with pytest.raises(typer.Exit):
         report_outcome(outcome, max_error_frac=1.0, log_format="text")
     assert f"{outcome.report_uri}/report.html" in capsys.readouterr().out
+
+
+def test_the_end_says_where_to_look_next(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        report_outcome(outcome, max_error_frac=1.0, log_format="text")
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert told["review"] == f"{outcome.report_uri}/review.csv: the 7 lowest scores"
+    assert told["errors"] == f"{outcome.report_uri}/errors.csv: 3 images without an answer"
+    output = outcome.report_uri.removesuffix("/report")
+    assert told["retry"].startswith(f"millrace retry {output} --status decode_error")
+
+
+def test_the_end_of_a_run_without_failures_asks_for_nothing(outcome: Outcome) -> None:
+    status = {**dict.fromkeys(outcome.summary.status, 0), "ok": 10}
+    clean = replace(outcome, summary=replace(outcome.summary, status=status))
+    names = [line.split()[0] for line in outcome_lines(clean)]
+    assert {"errors", "retry", "cost"}.isdisjoint(names)
+    priced = replace(outcome.facts, cost=RunCost(core_hours=2.5, gpu_hours=0.0, price=1.25))
+    assert "cost            1.25 (2.5 core hours)" in outcome_lines(replace(outcome, facts=priced))
 
 
 def test_the_end_as_json(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,6 +109,22 @@ def test_an_uncertainty_that_is_declared_is_told_once(tmp_path: Path) -> None:
     assert row["boundary_uncertainty"] == pytest.approx(row["uncertainty"], abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["uncertainty", "uncertain_frac"])
+def test_rules_ask_for_the_uncertainty_that_is_declared(tmp_path: Path, name: str) -> None:
+    image = np.repeat(np.array([[[255, 0, 0], [0, 255, 0]]], np.uint8), 8, axis=0)
+    declared = {"uncertainty": {"measure": "entropy", "threshold": 0.01}}
+    rules = [{"when": {name: {"above": 0.01}}, "verdict": "review"}]
+    predictor, builder = predictor_of(tiny_segmenter(tmp_path), **declared, quality={"rules": rules})
+    prediction = predictor.predict(image)
+    row = row_of(builder, prediction)
+    assert row[name] > 0.01
+    assert prediction.verdict == "review"
+    assert row["priority"] == row["uncertainty"]
+    rules = [{"when": {name: {"below": row[name]}}, "verdict": "review"}]
+    other, _ = predictor_of(tiny_segmenter(tmp_path / "2"), **declared, quality={"rules": rules})
+    assert other.predict(image).verdict == "accept"
+
+
 def test_labels_are_measured_by_all_classes_shown_or_not() -> None:
     finisher, builder = finisher_of(
         task="multilabel", output={"activation": "sigmoid", "top_k": 1}, statistics="full", quality=ALWAYS
