@@ -21,7 +21,7 @@ from visuals import run_job
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.integration.browser import browser  # noqa: E402 - the folder above is not installed
+from tests.integration.browser import browser
 
 SETTINGS = ("visuals.worst=200", "visuals.random=200", "visuals.per_class=5")
 ASK_TIMES = """
