@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inference_core.stats.timings import STAGES
-from jobs.report.number_text import rate_text
+from jobs.report.number_text import plural, rate_text
 
 WRITE = "write"
 WORK = (*STAGES, WRITE)
@@ -134,17 +134,17 @@ def load_text(busiest: PoolLoad, others: Sequence[PoolLoad], workers: Workers, *
     """Where the time of the busiest pool went, and how busy the others were."""
     ordered = sorted(busiest.stage_s, key=lambda stage: -busiest.stage_s[stage])
     rest = ", ".join(f"{stage} {busiest.share_text(stage)}" for stage in (*ordered, WAITING) if stage != first)
-    who = f"{workers.slots(busiest.name)} {name_of(busiest.name, workers)}"
+    who = plural(workers.slots(busiest.name), name_of(busiest.name, workers))
     text = f"{busiest.share_text(first)} of the {busiest.pool_s:,.1f} s of {who} ({rest})"
     return "; ".join(
-        [text, *(f"{name_of(load.name, workers)} were busy {min(load.busy_frac, 1.0):.0%}" for load in others)]
+        [text, *(f"{name_of(load.name, workers)}s were busy {min(load.busy_frac, 1.0):.0%}" for load in others)]
     )
 
 
 def name_of(pool: str, workers: Workers) -> str:
-    """What the workers of a pool are called."""
-    inferring = "GPU actors" if workers.num_gpus else "inferring actors"
-    return {"workers": "workers", "prepare": "preparing tasks", "infer": inferring, "commit": "committing tasks"}[pool]
+    """What one worker of a pool is called."""
+    inferring = "GPU actor" if workers.num_gpus else "inferring actor"
+    return {"workers": "worker", "prepare": "preparing task", "infer": inferring, "commit": "committing task"}[pool]
 
 
 def gain_text(busiest: PoolLoad, others: Sequence[PoolLoad], workers: Workers, *, images_per_s: float) -> str:
@@ -158,7 +158,8 @@ def gain_text(busiest: PoolLoad, others: Sequence[PoolLoad], workers: Workers, *
     factor = min(DOUBLE, busiest.busy_frac / following.busy_frac if following.busy_frac else DOUBLE)
     num_more = max(1, round(workers.slots(busiest.name) * (factor - 1)))
     effect = "double the rate" if factor == DOUBLE else f"raise it {factor:.2f} times, up to what {following.name} does"
+    more_cores = plural(num_more, "more core")
     if busiest.name == "infer":
-        return f"{num_more} more {'GPUs' if workers.num_gpus else 'inferring actors with a core each'} would {effect}"
-    each = f"{num_more / workers.num_gpus:.3g} more CPU cores per GPU" if workers.num_gpus else f"{num_more} more cores"
+        return f"{plural(num_more, 'more GPU') if workers.num_gpus else f'{more_cores} for inferring'} would {effect}"
+    each = f"{num_more / workers.num_gpus:.3g} more CPU cores per GPU" if workers.num_gpus else more_cores
     return f"{each} would {effect}"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from inference_core.stats.summary import Summary
 from jobs.finalize import Outcome
-from jobs.report.effect_lines import effect_lines, plural
-from jobs.report.number_text import hours_text, price_text
+from jobs.report.effect_lines import effect_lines
+from jobs.report.number_text import hours_text, plural, price_text
 from jobs.report.review_rows import review_rows
 from jobs.report.verdict_lines import verdict_lines
 
@@ -22,7 +22,11 @@ def outcome_rows(outcome: Outcome) -> list[tuple[str, str]]:
         ("images", f"{facts.num_planned:,} planned = {sums}"),
         *[(f"  {status}", f"{count:,}") for status, count in failures.items() if count],
         *([("taken over", facts.taken_over_text)] if facts.taken_over_text else []),
-        ("rate", f"{facts.images_per_s:,.1f} images/s, {facts.wall_s:,.1f} s of work in {facts.num_attempts} attempts"),
+        (
+            "rate",
+            f"{facts.images_per_s:,.1f} images/s, {facts.wall_s:,.1f} s of work in "
+            f"{plural(facts.num_attempts, 'attempt')}",
+        ),
         *cost_rows(outcome),
         ("engine", facts.engine),
         ("layout", facts.layout_reason),

@@ -6,7 +6,7 @@ from typing import Any
 
 from inference_core.stats.effects import EffectCounts, StepCounts
 from inference_core.stats.summary import Summary
-from jobs.report.number_text import count_text, share_text
+from jobs.report.number_text import count_text, plural, share_text
 
 
 def effect_lines(summary: Summary) -> list[str]:
@@ -83,8 +83,3 @@ def what_was_done(step: StepCounts) -> str:
             return f"filled {pixels} of gaps where a disc of {size} px does not fit"
         case _:
             return f"changed {pixels} by {step.name}"
-
-
-def plural(count: int, word: str) -> str:
-    """``1 hole`` and ``12,408 holes``."""
-    return f"{count_text(count)} {word}{'' if count == 1 else 's'}"

@@ -13,6 +13,11 @@ def count_text(count: int) -> str:
     return f"{count:,}"
 
 
+def plural(count: int, word: str) -> str:
+    """``1 hole`` and ``12,408 holes``."""
+    return f"{count_text(count)} {word}{'' if count == 1 else 's'}"
+
+
 def share_text(share_frac: float | None) -> str:
     """0.1234 as ``12.3 %``; what is neither nothing nor everything never reads as such."""
     if share_frac is None:

@@ -62,6 +62,20 @@ def test_pools_that_were_not_full_are_named_too(num_gpus: int) -> None:
     assert f"{'GPU' if num_gpus else 'inferring'} actors were busy 40%" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("num_gpus", "expected"),
+    [
+        pytest.param(0, "1 more core for inferring would", id="a-core"),
+        pytest.param(1, "1 more GPU would", id="a-gpu"),
+    ],
+)
+def test_one_of_a_thing_is_told_as_one(num_gpus: int, expected: str) -> None:
+    alone = find(Workers(layout="whole", actors=1, num_cores=1), infer=9.0)
+    assert "of the 10.0 s of 1 worker (" in alone.sentence
+    workers = Workers(layout="split", actors=1, prepare_tasks=4, commit_tasks=1, num_cores=6, num_gpus=num_gpus)
+    assert expected in find(workers, infer=9.0, prepare=10.0).advice
+
+
 def test_half_the_time_of_a_stage_gives_the_rate_of_amdahl() -> None:
     # A stage of 80 % at half its time leaves 60 % of it: 100 / 0.6.
     assert "with infer at half its time 167 images/s instead of 100" in find(WHOLE, infer=32.0).advice
