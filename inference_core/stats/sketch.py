@@ -77,11 +77,24 @@ class QuantileSketch:
         Raises:
             ValueError: q_frac is not in [0, 1].
         """
-        if not 0 <= q_frac <= 1:
-            raise ValueError(f"q_frac must be in [0, 1], got {q_frac}; 0.5 is the median")
-        rank = math.floor(q_frac * (self.count - 1))
-        if not self.count or rank < self.num_zeros:
-            return 0.0 if self.count else None
+        rank = rank_of(q_frac, count=self.count)
+        return self.value_at(rank) if self.count else None
+
+    def value_at(self, rank: int) -> float:
+        """The value of which ``rank`` others, 0 to count - 1, are not greater, within 1 %."""
+        if rank < self.num_zeros:
+            return 0.0
         seen = accumulate(count for _, count in self.bins)
         key = next(key for (key, _), num in zip(self.bins, seen, strict=True) if num > rank - self.num_zeros)
         return float(GAMMA**key * 2 / (1 + GAMMA))
+
+
+def rank_of(q_frac: float, *, count: int) -> int:
+    """The rank from 0 of a quantile among ``count`` values; -1 or 0 of none.
+
+    Raises:
+        ValueError: q_frac is not in [0, 1].
+    """
+    if not 0 <= q_frac <= 1:
+        raise ValueError(f"q_frac must be in [0, 1], got {q_frac}; 0.5 is the median")
+    return math.floor(q_frac * (count - 1))

@@ -36,12 +36,12 @@ from inference_core.stats.rows import (
     select_ok,
     texts_of,
 )
-from inference_core.stats.sketch import QuantileSketch
 from inference_core.stats.tally import merge_tallies, tally_of
 from inference_core.stats.timings import STAGES, Timings
+from inference_core.stats.unit_sketch import UnitSketch
 from inference_core.status import STATUSES
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the JSON form."""
 
 SHARES = {"score": "score", "entropy": "entropy", "coverage": "foreground_frac"}
@@ -77,7 +77,7 @@ class Summary:
     """Of score, entropy, coverage, height, width, size_bytes and num_objects."""
     histograms: Mapping[str, UnitHistogram]
     """Of score, entropy and coverage."""
-    score_sketch: QuantileSketch
+    score_sketch: UnitSketch
     review: ReviewQueue
     timings: Timings
     forwards: ForwardStats = field(default_factory=ForwardStats)
@@ -116,7 +116,7 @@ class Summary:
             moments={name: Moments.empty() for name in SHARES}
             | {name: Moments.empty(fraction_bits=0) for name in SIZES},
             histograms={name: UnitHistogram.empty() for name in SHARES},
-            score_sketch=QuantileSketch.empty(),
+            score_sketch=UnitSketch.empty(),
             review=ReviewQueue.empty(),
             timings=Timings.empty(),
         )
@@ -168,7 +168,7 @@ class Summary:
                 **{name: Moments.of(values, fraction_bits=0) for name, values in sizes.items()},
             },
             histograms={**empty.histograms, **{name: UnitHistogram.of(values) for name, values in shares.items()}},
-            score_sketch=QuantileSketch.of(shares.get("score", np.empty(0))),
+            score_sketch=UnitSketch.of(shares.get("score", np.empty(0))),
             review=_review_of(ok, task=task),
             timings=Timings.of({stage: reals_of(rows[f"{stage}_ms"]) for stage in STAGES}),
             forwards=ForwardStats.of(told),

@@ -15,8 +15,8 @@ from inference_core.stats.grid import Grid, column_edges
 from inference_core.stats.histogram import UnitHistogram
 from inference_core.stats.moments import Moments
 from inference_core.stats.quality import QualityStats
-from inference_core.stats.sketch import QuantileSketch
 from inference_core.stats.summary import Summary
+from inference_core.stats.unit_sketch import UnitSketch
 from jobs.report.class_table import class_rows
 from jobs.report.effect_lines import effects_block
 from jobs.report.facts import RunFacts
@@ -116,8 +116,8 @@ def histogram_block(histogram: UnitHistogram) -> dict[str, Any]:
     return {"low": 0.0, "high": 1.0, "counts": list(histogram.counts)}
 
 
-def quantile_block(sketch: QuantileSketch) -> dict[str, float | None]:
-    """Quantiles within 1 %."""
+def quantile_block(sketch: UnitSketch) -> dict[str, float | None]:
+    """Quantiles within 1 % of the score or of what it lacks to 1, whichever is less."""
     return {name: sketch.quantile(q_frac) for name, q_frac in QUANTILES.items()}
 
 

@@ -295,7 +295,7 @@ def test_summaries_of_different_models_do_not_merge(task: TaskName, names: tuple
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param({"schema": 1}, "summary.schema must be 2, got 1", id="schema"),
+        pytest.param({"schema": 1}, "summary.schema must be 3, got 1", id="schema"),
         pytest.param({"num_rows": 2}, "status must sum to 2 rows, got 1", id="sum"),
         pytest.param({"class_names": ["cat"]}, "classes must have 1 entries, got 3", id="classes"),
         pytest.param({"task": "poetry"}, "summary.task: ", id="task"),
@@ -311,6 +311,6 @@ def test_a_damaged_record_is_refused(change: dict[str, Any], message: str) -> No
 
 def test_what_is_no_record_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"summary\.schema must be 2, got None; read it with the version that wrote it"
+        ValueError, match=r"summary\.schema must be 3, got None; read it with the version that wrote it"
     ):
         Summary.from_json([])
