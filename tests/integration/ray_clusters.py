@@ -16,6 +16,7 @@ import pytest
 import ray
 from ray._private import state as ray_state
 from ray.cluster_utils import Cluster
+from ray.core.generated.common_pb2 import TaskStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE_BYTES = 80 * 1024 * 1024
@@ -77,17 +78,14 @@ def tasks_by_node(cluster: Cluster, *, num_shards: int) -> dict[str, Counter[int
 
 
 def count_tasks(nodes: Sequence[Any]) -> dict[str, Counter[int]]:
-    """What Ray's own task events tell."""
-    sockets = {node.plasma_store_socket_name: number for number, node in enumerate(nodes)}
-    workers = ray_state.state.workers()
+    """What Ray's own task events tell: each names the node, also where its worker has ended since."""
+    numbers = {node.node_id: number for number, node in enumerate(nodes)}
     counts: dict[str, Counter[int]] = {stage: Counter() for stage in STAGES}
-    for worker, events in ray_state.state.profile_events().items():
-        node = sockets.get(workers.get(worker, {}).get("plasma_store_socket"))
-        for event in events:
-            kind = event["event_type"]
-            stage = next((stage for stage in STAGES if stage in kind), None)
-            if stage and kind.startswith("task::") and node is not None:
-                counts[stage][node] += 1
+    for event in ray_state.state._get_all_task_events():
+        node = numbers.get(event.state_updates.node_id.hex())
+        stage = next((stage for stage in STAGES if stage in event.task_info.name), None)
+        if stage and node is not None and TaskStatus.FINISHED in event.state_updates.state_ts_ns:
+            counts[stage][node] += 1
     return counts
 
 
