@@ -45,6 +45,7 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/dev.stamp
 	.ci/install-browser
+	.ci/install-display
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/dev.stamp

@@ -16,23 +16,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from inference_core import (
-    calibration_spec,
-    detection_spec,
-    enhance_spec,
-    hook_spec,
-    input_spec,
-    output_spec,
-    quality_spec,
-    spec,
-)
 from inference_core.postprocess_spec import DISCS, MAX_DISC_PX
 from inference_core.quality_fields import GROUPS
 from inference_core.spec import ModelSpec
-from inference_core.validation import Frozen
-from jobs import config
+from inference_core.validation import Frozen, all_settings_classes
 from jobs.config import JobConfig
-from serve import config as serve_config
 from serve.config import ServeConfig
 
 DOCS = Path(__file__).resolve().parent
@@ -178,10 +166,8 @@ def key_table(class_name: str, *, prefix: str) -> str:
 
 def settings_class(name: str) -> type[BaseModel]:
     """A settings class by its name."""
-    models = (spec, input_spec, output_spec, detection_spec, calibration_spec, enhance_spec, hook_spec, quality_spec)
-    modules = (*models, config, serve_config)
-    found: type[BaseModel] = next(vars(module)[name] for module in modules if name in vars(module))
-    return found
+    classes = (cls for top in (ModelSpec, JobConfig, ServeConfig) for cls in all_settings_classes(top))
+    return next(cls for cls in classes if cls.__name__ == name)
 
 
 def meanings_of(cls: type[BaseModel]) -> dict[str, str]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Tag, model_validator
 
-from inference_core.validation import BY_CLASS_TAG, SHARED_TAG, Frac, Frozen
-
-Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from inference_core.validation import BY_CLASS_TAG, SHARED_TAG, FiniteFloat, Frac, Frozen, PositiveFloat
 
 KINDS = ("temperature", "platt", "isotonic")
 
@@ -17,9 +15,9 @@ KINDS = ("temperature", "platt", "isotonic")
 class PlattSpec(Frozen):
     """The logistic function of a line: ``sigmoid(a * logit + b)``."""
 
-    a: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    a: PositiveFloat
     """Slope: 1 changes nothing, below 1 is less confident."""
-    b: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    b: FiniteFloat = 0.0
     """Offset: below 0 lowers every score."""
 
 
@@ -52,7 +50,7 @@ def kind_of_option(value: Any) -> str:
 
 
 TemperatureOption = Annotated[
-    Annotated[Temperature, Tag(SHARED_TAG)] | Annotated[dict[str, Temperature], Tag(BY_CLASS_TAG)],
+    Annotated[PositiveFloat, Tag(SHARED_TAG)] | Annotated[dict[str, PositiveFloat], Tag(BY_CLASS_TAG)],
     Discriminator(lambda value: BY_CLASS_TAG if isinstance(value, dict) else SHARED_TAG),
 ]
 PlattOption = Annotated[

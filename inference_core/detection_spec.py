@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from inference_core.hook_spec import HookSpec
-from inference_core.validation import Frozen, PositiveFloat, PositiveInt
+from inference_core.validation import Frac, Frozen, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 class YoloxDecoder(Frozen):
@@ -126,7 +126,7 @@ class TorchvisionDecoder(Frozen):
 
     name: Literal["torchvision"] = "torchvision"
     """Chooses this decoder."""
-    first_label: Annotated[int, Field(ge=0)] = 1
+    first_label: NonNegativeInt = 1
     """The label of the first of ``classes``; smaller ones are background and left out."""
     masks: bool = False
     """Whether the model gives ``masks`` (B, N, 1, h, w), too: scores of pixels over the whole input."""
@@ -203,7 +203,7 @@ class NmsSpec(Frozen):
 
     method: Literal["hard", "soft", "none"] = "hard"
     """``hard`` drops boxes that overlap a better one; ``soft`` lowers their score; ``none`` keeps all."""
-    iou_threshold: Annotated[float, Field(ge=0, le=1)] = 0.45
+    iou_threshold: Frac = 0.45
     """``hard``: boxes that overlap a better one by more are dropped."""
     sigma: PositiveFloat = 0.5
     """``soft``: scores are multiplied by ``exp(-iou^2 / sigma)``."""

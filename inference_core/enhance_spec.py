@@ -6,15 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from inference_core.validation import Frac, Frozen, PositiveFloat
+from inference_core.validation import Frac, Frozen, NonNegativeFloat, NonNegativeInt, PositiveFloat
 from inference_core.view_spec import check_views, parse_view
 
 Merge = Literal["mean", "geometric", "max", "vote", "wbf", "nms", "concat"]
 SCORE_MERGES: tuple[Merge, ...] = ("mean", "geometric", "max", "vote")
 BOX_MERGES: tuple[Merge, ...] = ("wbf", "nms")
 Measure = Literal["entropy", "mutual_information", "std"]
-
-Quantile = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class MergeSpec(Frozen):
@@ -46,7 +44,7 @@ class DropoutSpec(Frozen):
 
     samples: Annotated[int, Field(ge=2, le=1000)]
     """Forwards for each view. Each leaves out the same units for every image."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: NonNegativeInt = 0
     """Of the choice of units."""
 
 
@@ -66,7 +64,7 @@ class ConformalSpec(Frozen):
     method: Literal["lac", "aps"] = "lac"
     """``lac``: every class whose score is at least 1 - quantile, which may be none. ``aps``: the best classes until
     their scores sum to the quantile."""
-    quantile: Quantile
+    quantile: NonNegativeFloat
     """Of the nonconformity scores of labelled images; ``millrace evaluate`` fits it."""
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Share of images whose set shall hold the true class; what the quantile was fitted for."""
@@ -76,7 +74,8 @@ class MemberSpec(Frozen):
     """One model of an ensemble."""
 
     package: Annotated[str, Field(min_length=1)]
-    """Folder or URI of its package, relative to this one. It counts in the digest by its own digest."""
+    """Folder or URI of its package, relative to this one. It counts in the digest by its own digest, and by the
+    folder's name where rows tell what the member changed."""
     weight: PositiveFloat = 1.0
     """Of its answers, relative to the others'."""
 
@@ -86,6 +85,12 @@ class EnsembleSpec(MergeSpec):
 
     members: Annotated[tuple[MemberSpec, ...], Field(min_length=2)]
     """At least two packages of the same task and classes."""
+
+    @property
+    def member_names(self) -> tuple[str, ...]:
+        """What rows call the members: each by its folder, doubles by their number."""
+        names = [member.package.rstrip("/").rpartition("/")[2] or member.package for member in self.members]
+        return tuple(name if names.count(name) == 1 else f"{name} {index}" for index, name in enumerate(names, start=1))
 
 
 def merges_of(task: str, *, is_ensemble: bool) -> tuple[Merge, ...]:

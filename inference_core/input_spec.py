@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from inference_core.hook_spec import HookSpec, read_hook
-from inference_core.validation import HOOK_TAG, Frozen, PositiveInt, single_item
+from inference_core.validation import HOOK_TAG, Frozen, NonNegativeInt, PositiveFloat, PositiveInt, single_item
 
 Fit = Literal["letterbox", "stretch", "shortest_side_crop", "tile", "native"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "area"]
@@ -33,7 +33,7 @@ class ClaheFilter(Frozen):
     """Contrast-limited adaptive histogram equalisation, on the luminance."""
 
     name: Literal["clahe"] = "clahe"
-    clip_limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    clip_limit: PositiveFloat = 2.0
     grid: tuple[PositiveInt, PositiveInt] = (8, 8)
     """Tiles down and across."""
 
@@ -42,7 +42,7 @@ class GammaFilter(Frozen):
     """``255 * (pixel / 255) ** (1 / gamma)``: above 1 is brighter."""
 
     name: Literal["gamma"] = "gamma"
-    gamma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    gamma: PositiveFloat = 1.0
 
 
 FilterSpec = Annotated[
@@ -65,7 +65,7 @@ class DecodeSpec(Frozen):
     """Convert through the embedded profile, or by the plain formula."""
     depth: Literal["type_range", "image_range"] = "type_range"
     """What of more than 8 bits becomes 0 and 255: the range of the stored type, or the image's own."""
-    page: Annotated[int, Field(ge=0)] = 0
+    page: NonNegativeInt = 0
     """Page of a multi-page TIFF or frame of an animation."""
 
 
@@ -110,7 +110,7 @@ class InputSpec(Frozen):
     """Of the centre crop's corner: as torchvision and timm do, or as transformers does."""
     multiple_px: PositiveInt = 32
     """``native``: height and width are padded up to a multiple of this."""
-    overlap_px: Annotated[int, Field(ge=0)] = 0
+    overlap_px: NonNegativeInt = 0
     """``tile``: pixels that neighbouring tiles share; seams are blended over them."""
     pad_value: Annotated[int, Field(ge=0, le=255)] = 114
     """Value of padded pixels where the pad mode is constant."""

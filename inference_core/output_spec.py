@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from inference_core.detection_spec import DecoderSpec, NmsSpec
 from inference_core.hook_spec import read_hook
-from inference_core.validation import Frozen, PositiveInt
+from inference_core.validation import Frozen, NonNegativeInt, PositiveInt
 
 TaskName = Literal["classification", "multilabel", "detection", "segmentation", "embedding"]
 
@@ -28,7 +28,7 @@ class OutputSpec(Frozen):
     ``none``; a detection decoder has its own."""
     layout: Literal["BCHW", "BHWC"] = "BCHW"
     """Segmentation: order of the output's axes."""
-    skip_classes: Annotated[int, Field(ge=0)] = 0
+    skip_classes: NonNegativeInt = 0
     """Classification: leading outputs of the model that are none of ``classes``; 1 where the first of 1,001 is a
     background. Dropped after the activation."""
     top_k: PositiveInt = 5

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 from PIL.Image import fromarray
 
 from inference_core import storage
 from inference_core.enhance.override import override_package
 from inference_core.enhance_spec import DropoutSpec, TtaSpec
-from inference_core.errors import ConfigError, StorageError
+from inference_core.errors import ConfigError
 from inference_core.execution_choice import (
     BatchSize,
     ExecutionChoice,
@@ -29,20 +26,18 @@ from inference_core.execution_choice import (
 from inference_core.explain.explainer import Explainer
 from inference_core.explain.explanation import Explanation
 from inference_core.finisher import Finisher
+from inference_core.given_images import Input, default_id, prepare_source, prepare_sources
 from inference_core.images import DecodePolicy, Limits, load_image
 from inference_core.items import Prediction, PreparedItem
 from inference_core.models.package import ModelPackage, load_package, trusted
 from inference_core.pipeline import build_finisher, build_preparer, build_runner, check_runner
-from inference_core.preparer import Preparer, PrepareSource, decode_policy, elapsed_ms
+from inference_core.preparer import Preparer, decode_policy
 from inference_core.quality_spec import QualitySpec, StatisticsSpec
 from inference_core.runner import Runner
 from inference_core.visualize.blend import ALPHA
 from inference_core.visualize.draw import Kind, draw_change, draw_result
 from inference_core.visualize.palette import Color, build_palette
 from inference_core.visualize.picture_size import MAX_SIDE_PX
-
-Input = bytes | str | Path | NDArray[np.generic] | PillowImage
-"""Encoded bytes, a path or URI, pixels, or a Pillow image."""
 
 logger = logging.getLogger(__name__)
 
@@ -281,8 +276,8 @@ class Predictor:
 
         Args:
             image: as for ``predict``.
-            method: gradcam, saliency, integrated_gradients or occlusion; ``auto`` is Grad-CAM where the package's
-                format has layers, else occlusion, which any engine can tell.
+            method: gradcam, saliency, integrated_gradients or occlusion; ``auto`` is Grad-CAM where torch runs the
+                package's format, else occlusion, which any engine can tell.
             class_name: which class; "" for the best one.
             layer: of Grad-CAM; "" for the one that is found.
             object_index: of a detection, which object of the answer; None for the best one of the class.
@@ -329,23 +324,6 @@ class Predictor:
         return prepare_source(self._preparer, image, image_id=image_id, max_bytes=self._max_bytes)
 
 
-def prepare_source(preparer: Preparer, image: Input, *, image_id: str, max_bytes: int) -> PreparedItem:
-    """Read what has to be read, and prepare it."""
-    started = time.perf_counter()
-    source: PrepareSource
-    if isinstance(image, str | Path):
-        (source,) = storage.read_many([str(image)], max_bytes=max_bytes)
-    else:
-        source = image
-    return preparer.prepare(source, image_id=image_id, uri=uri_of(image), fetch_ms=elapsed_ms(started))
-
-
-def prepare_sources(preparer: Preparer, images: Sequence[Input], *, max_bytes: int) -> Iterator[PreparedItem]:
-    """A sample of images; their ids do not matter."""
-    for index, image in enumerate(images):
-        yield prepare_source(preparer, image, image_id=default_id(image, index), max_bytes=max_bytes)
-
-
 def check_sample(sample: Sequence[Input], *, engine: str, precision: str, batch_size: BatchSize) -> None:
     """Say what cannot be done without a sample.
 
@@ -360,18 +338,3 @@ def check_sample(sample: Sequence[Input], *, engine: str, precision: str, batch_
     logger.warning(
         "precision %s is not compared with fp32: give a sample of images, or set precision_guard to off", precision
     )
-
-
-def default_id(image: Input, index: int) -> str:
-    """The path of an image that has one, else its position."""
-    return storage.mask_secrets(str(image)) if isinstance(image, str | Path) else str(index)
-
-
-def uri_of(image: Input) -> str:
-    """Where an image comes from, "" where it is no path; a name that no store takes is given as it is."""
-    if not isinstance(image, str | Path):
-        return ""
-    try:
-        return storage.normalise(str(image))
-    except StorageError:
-        return storage.mask_secrets(str(image))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from inference_core.quality_fields import GROUPS, Group, Need, QualityField, fields_of, groups_of
-from inference_core.validation import Frac, Frozen
+from inference_core.validation import FiniteFloat, Frac, Frozen
 
 MAX_REASON = 200
 """Characters."""
@@ -23,8 +23,6 @@ NEEDS: dict[Need, str] = {
     "steps": "several views or members; declare tta or an ensemble",
     "conformal": "conformal sets; declare conformal",
 }
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class StatisticsSpec(Frozen):
@@ -66,9 +64,9 @@ class StatisticsSpec(Frozen):
 class BoundsSpec(Frozen):
     """Which values of a field a rule is about; both ends together are a range."""
 
-    below: Number | None = None
+    below: FiniteFloat | None = None
     """The value must be less."""
-    above: Number | None = None
+    above: FiniteFloat | None = None
     """The value must be more."""
 
     @model_validator(mode="after")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
+from inference_core.architecture_spec import (
+    ARCHITECTURE_FORMATS,
+    LAYERED_FORMATS,
+    ArchitectureSpec,
+    Format,
+)
 from inference_core.calibration_spec import CalibrationSpec
 from inference_core.detection_spec import gives_masks, roles_of
 from inference_core.enhance_spec import (
@@ -18,7 +24,7 @@ from inference_core.enhance_spec import (
     check_merge,
     check_views_fit,
 )
-from inference_core.hook_spec import HookSpec, ImportPath
+from inference_core.hook_spec import HookSpec
 from inference_core.input_spec import InputSpec
 from inference_core.output_spec import TASKS_OF_OPTION, OutputSpec, TaskName
 from inference_core.postprocess_spec import ComponentsSpec, PostprocessSpec, StepSpec, check_steps, read_postprocess
@@ -34,58 +40,11 @@ from inference_core.quality_spec import (
 )
 from inference_core.validation import Frozen
 
-Format = Literal[
-    "state_dict",
-    "lightning",
-    "timm",
-    "huggingface",
-    "torchscript",
-    "torch_export",
-    "onnx",
-    "openvino",
-    "savedmodel",
-    "tflite",
-    "keras",
-    "ensemble",
-]
-
-ARCHITECTURE_FORMATS: tuple[Format, ...] = ("state_dict", "lightning", "timm")
-"""Those that hold tensors alone."""
-LAYERED_FORMATS: tuple[Format, ...] = (*ARCHITECTURE_FORMATS, "huggingface")
-"""Those whose models are modules made of layers, which can be switched one by one."""
 FEATURE_OUTPUTS = ("pooler_output", "mean_token", "cls_token", "image_features")
 """What an embedding of format huggingface may be: the model's own pooling, the mean of its last layer's tokens or
 positions, its first token, or the projection into a space shared with text."""
-TIMM_PREFIX = "timm:"
-"""In front of the name of one of timm's architectures, where others have names too."""
-
 MAX_CLASSES = 256
 """Class maps are uint8."""
-
-
-class ArchitectureSpec(Frozen):
-    """Which module a state dict belongs to: a built-in name, one of timm's, or any factory by import path."""
-
-    name: str | None = None
-    """Built-in architecture, e.g. ``unet``, or ``timm:`` and a name of timm; with format ``timm`` that name alone."""
-    import_path: ImportPath | None = Field(default=None, alias="import")
-    """``package.module:callable`` in the user's environment, or ``./file.py:callable`` in the package, which runs only
-    where its code is trusted; called with ``options``, returns the module."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    hyper_parameters: bool | tuple[str, ...] = False
-    """Format ``lightning``: which of the checkpoint's hyper-parameters are options too: all that the factory names,
-    or those listed. ``options`` win over them."""
-    prefix: str | None = None
-    """In front of the architecture's own names in the weights, such as ``model.``; what lies outside of it is left out.
-    By default it is found."""
-
-    @model_validator(mode="after")
-    def _check_one_source(self) -> ArchitectureSpec:
-        if (self.name is None) == (self.import_path is None):
-            raise ValueError("must have exactly one of 'name' and 'import'; name a built-in or an import path")
-        if self.hyper_parameters is True and self.name is not None and self.name.startswith(TIMM_PREFIX):
-            raise ValueError("hyper_parameters must be a list with an architecture of timm, which takes any; name them")
-        return self
 
 
 class ModelSpec(Frozen):
@@ -239,7 +198,8 @@ class ModelSpec(Frozen):
     def _check_segmentation(self) -> None:
         if not 2 <= len(self.classes) <= MAX_CLASSES:
             raise ValueError(
-                f"classes must be 2 to {MAX_CLASSES} for segmentation, background included, got {len(self.classes)}"
+                f"classes must be 2 to {MAX_CLASSES} for segmentation, background included, got {len(self.classes)}; "
+                "name the background too, or join classes in the model: a pixel is one byte"
             )
         check_steps(self.postprocess, self.components, classes=self.classes)
         if self.output.activation == "sigmoid" and len(self.classes) != 2:

@@ -13,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from inference_core.errors import ConfigError
 
 PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 Frac = Annotated[float, Field(ge=0, le=1)]
 
 TAG = "name"
@@ -79,9 +82,18 @@ def build_settings(cls: type[Model], data: Mapping[str, Any], *, origin: str) ->
     try:
         return cls.model_validate(data)
     except ValidationError as exc:
-        problems = [explain_problem(cls, dict(problem)) for problem in exc.errors(include_url=False)]
+        found = [dict(problem) for problem in exc.errors(include_url=False)]
+        problems = [explain_problem(cls, problem) for problem in found if not follows_from_others(problem, found)]
         head = f"{origin} has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
         raise ConfigError("\n  ".join([head, *problems])) from exc
+
+
+def follows_from_others(problem: Mapping[str, Any], found: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a list is too short only since some of its entries are wrong, which are told themselves."""
+    place = problem["loc"]
+    return problem["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in found
+    )
 
 
 def explain_problem(cls: type[BaseModel], problem: Mapping[str, Any]) -> str:
@@ -146,6 +158,15 @@ def settings_classes(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for part in get_args(annotation) for found in settings_classes(part)]
+
+
+def all_settings_classes(top: type[BaseModel]) -> list[type[BaseModel]]:
+    """A settings class and those that it is made of, each once, from the top down."""
+    found = [top]
+    for cls in found:
+        below = (one for field in cls.model_fields.values() for one in settings_classes(field.annotation))
+        found += [one for one in dict.fromkeys(below) if one not in found]
+    return found
 
 
 def single_item(entry: Any, rule: str) -> tuple[str, Any]:

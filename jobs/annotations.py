@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import get_args
 
 from inference_core import storage
 from inference_core.errors import ConfigError
-from inference_core.export.annotation_format import check_format
-from inference_core.export.coco import Shape
-from inference_core.export.export_run import Exported, export_run
+from inference_core.export.annotation_format import FORMATS, check_format
+from inference_core.export.export_run import RECORD_FILE, Exported, export_run
 from inference_core.export.export_source import ExportOptions, ExportSource
 from inference_core.models.package import ModelPackage
 from jobs.config import ResultsConfig
-from jobs.places import blamed_on, check_output_place
-from jobs.plan import Plan, load_plan
-from jobs.settings import folder_uri
+from jobs.plan import Plan
+from jobs.stage_progress import Stages, silent_stages
 
 FOLDER = "annotations"
 """Of an output, where its settings ask for them."""
@@ -49,47 +46,26 @@ def check_annotations(results: ResultsConfig, package: ModelPackage) -> None:
         )
 
 
-def export(
-    output: str,
-    *formats: str,
-    to: str | None = None,
-    shape: Shape = "polygons",
-    min_score: float = 0.0,
-    min_area_px: int = 1,
-    with_scores: bool = False,
+def write_annotations(
+    output: str, plan: Plan, names: Sequence[str], *, num_rows: int, stages: Stages = silent_stages
 ) -> list[Exported]:
-    """Write a run's committed answers in other formats; see docs/annotations.md. The same call again goes on.
+    """Write formats below a run's own output.
 
     Args:
         output: the run's folder or prefix.
-        formats: coco, yolo, voc, labelstudio, fiftyone, csv or jsonl.
-        to: folder or prefix; each format has a folder of its name there. By default ``annotations`` of the output.
-        shape: of objects with pixels in COCO: polygons, with rle for those with holes; or rle.
-        min_score: leave out objects and classes below.
-        min_area_px: leave out objects with fewer pixels.
-        with_scores: let YOLO and VOC tell scores, which labels to train on have not.
-
-    Raises:
-        ConfigError: there is no run, a format is none or has no place for its answers, or masks were not kept.
-        JobError: nothing is committed yet.
+        plan: the run's.
+        names: of the formats.
+        num_rows: of the run, of which each format tells.
+        stages: show how far it is.
     """
-    uri = folder_uri(output, key="output")
-    with blamed_on("output"):
-        plan = load_plan(uri)
-    for name in formats:
-        check_format(name, task=plan.task, key="--format")
-    if shape not in get_args(Shape):
-        raise ConfigError(f"must be polygons or rle, got {shape!r}; correct it", key="--shape")
-    if not 0 <= min_score <= 1:
-        raise ConfigError(f"must lie between 0 and 1, got {min_score:g}; correct it", key="--min-score")
-    target = storage.join(uri, FOLDER) if to is None else folder_uri(to, key="--to")
-    check_output_place(target)
-    options = ExportOptions(shape=shape, min_score=min_score, min_area_px=min_area_px, with_scores=with_scores)
-    source = source_of(uri, plan)
-    return [export_run(source, name, storage.join(target, name), options) for name in dict.fromkeys(formats)]
+    source, options = source_of(output, plan), ExportOptions()
+    with stages("annotations", total=num_rows * len(names)) as advance:
+        return [
+            export_run(source, name, storage.join(output, FOLDER, name), options, advance=advance) for name in names
+        ]
 
 
-def write_annotations(output: str, plan: Plan, names: Sequence[str]) -> list[Exported]:
-    """Write formats below a run's own output."""
-    source = source_of(output, plan)
-    return [export_run(source, name, storage.join(output, FOLDER, name), ExportOptions()) for name in names]
+def written_formats(output: str) -> set[str]:
+    """Formats that stand whole below a run's own output, whoever wrote them."""
+    records = {name: storage.join(output, FOLDER, name, RECORD_FILE) for name in FORMATS}
+    return {name for name, uri in records.items() if storage.exists(uri)}

@@ -15,12 +15,13 @@ from typing import Any
 from rich.console import Console
 
 from inference_core.export.export_run import Exported
-from jobs.annotations import export
 from jobs.cli import show_state
 from jobs.config import JobConfig
-from jobs.driver import RunState, ShowState
+from jobs.driver import ShowState
 from jobs.driver import run as run_settings
+from jobs.export_answers import export
 from jobs.finalize import Outcome
+from jobs.found_state import RunState
 from jobs.progress import RunProgress
 from jobs.results import CommittedRows, iterate_results, read_results
 from jobs.settings import read_settings

@@ -16,17 +16,17 @@ from inference_core.commands.model_facts import MODEL_HELP, TrustOption
 from inference_core.execution_choice import ExecutionChoice
 from jobs.config import JobConfig, dump_settings
 from jobs.diff_command import diff_runs
-from jobs.driver import RunState, run
+from jobs.driver import run
 from jobs.evaluate_command import evaluate_run
-from jobs.explanations import explain_review
+from jobs.explanations import explain_run
 from jobs.export_command import export_answers
 from jobs.finalize import Outcome, finalize
 from jobs.finalize_again import explained_again, settings_again, visuals_again
+from jobs.found_state import RunState
 from jobs.golden import describe_golden
 from jobs.json_events import event_line, write_event
 from jobs.json_stderr import json_stderr
 from jobs.outcome_lines import outcome_lines
-from jobs.page_again import write_page_again
 from jobs.places import blamed_on
 from jobs.plan import load_plan
 from jobs.plan_command import plan_job
@@ -125,8 +125,8 @@ def finalize_run(
         explained = explained_again(settings, plan, must_explain=bool(assignments), say=say)
         stages = shown_stages(console, log_format=chosen)
         outcome = finalize(uri, plan, visuals=visuals, videos=settings.videos, stages=stages)
-        if explained and explain_review(settings, explained, say=say, stages=stages):
-            write_page_again(uri, plan)
+        if explained:
+            explain_run(settings, plan, explained, say=say, stages=stages)
         report_outcome(outcome, max_error_frac=float(plan.config["max_error_frac"]), log_format=chosen)
 
 

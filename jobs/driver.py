@@ -5,67 +5,45 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from tempfile import TemporaryDirectory
 
 from inference_core.errors import ConfigError
-from inference_core.importing.findings import Findings
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_runner, check_runner, has_cuda_device
 from inference_core.provenance import environment_versions
 from inference_core.runner import Runner
 from jobs.address import check_address
+from jobs.ahead import begin_ahead
 from jobs.annotations import check_annotations
 from jobs.attempts import AttemptRecord, note_attempt, noted_end
 from jobs.bottleneck import Workers
 from jobs.commits import CommitLog
-from jobs.config import ExecutionConfig, JobConfig
+from jobs.config import JobConfig
 from jobs.drift_reference import find_reference, keep_reference
-from jobs.engine_sample import works_here
-from jobs.explanations import check_explain, explain_review
+from jobs.execution_config import ExecutionConfig
+from jobs.explanations import check_explain, explain_run
 from jobs.finalize import Outcome, finalize
+from jobs.found_state import RunState, find_state
 from jobs.golden import GoldenNote, prove_golden
-from jobs.headstart import can_start_ahead, start_ahead
 from jobs.kept_model import find_model
 from jobs.lease import hold_lease
 from jobs.levers import find_levers
 from jobs.listing import Listing, ListingFeed, check_parts, read_listing, store_listing
 from jobs.metrics.measured_run import measured
-from jobs.page_again import write_page_again
 from jobs.places import blamed_on, check_places
-from jobs.plan import Plan, find_plan, inputs_of, make_plan, prepared_bytes
-from jobs.plane_budget import planned_planes
+from jobs.plan import find_plan, inputs_of, make_plan, prepared_bytes
 from jobs.pools import Pools
 from jobs.progress import RunProgress
 from jobs.receipts import pipeline_receipts, quarantine_receipts
-from jobs.resources import PoolChoice, available_cpus, choose_pools, cluster_address, is_cluster_elsewhere, workers_in
+from jobs.resources import PoolChoice, choose_pools, cluster_address, is_cluster_elsewhere, workers_in
 from jobs.seen_shards import SeenShards
 from jobs.shards import rows_of_later_shards
 from jobs.stage_progress import Stages, silent_stages
-from jobs.stages import StageSettings
+from jobs.stage_settings import StageSettings
 from jobs.suspects import note_suspects, read_suspects
+from jobs.told_stages import index_answers
 from jobs.visuals.request import visual_request
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunState:
-    """What a command finds when it begins."""
-
-    plan: Plan
-    listing: Listing
-    """What is listed so far."""
-    is_new: bool
-    """Whether this command made the plan."""
-    todo: Sequence[int]
-    """Shards that are not committed."""
-    rows_done: int
-    """Rows of committed shards."""
-    golden: GoldenNote | None = None
-    """What became of the package's golden images; None where there is nothing left to do."""
-    imported: Findings | None = None
-    """What was found of a model that this command imported."""
-
 
 LISTING_PATIENCE_S = 3.0
 """How long work waits for the whole listing once its first part is there: most inputs are listed by then."""
@@ -141,8 +119,7 @@ def run(
                 videos=config.videos,
                 stages=stages,
             )
-            if explain_review(config, package, say=notice, stages=stages):
-                write_page_again(config.output, plan)
+            explain_run(config, plan, package, say=notice, stages=stages)
             return outcome
 
 
@@ -178,18 +155,6 @@ def open_listing(config: JobConfig, package: ModelPackage) -> ListingFeed:
             rows_per_shard=config.execution.rows_per_shard,
             rows_later=rows_of_later_shards(prepared_bytes(package.spec.input)),
         )
-    )
-
-
-def find_state(output: str, plan: Plan, listing: Listing, *, is_new: bool) -> RunState:
-    """What is committed already and what is left."""
-    done = CommitLog(output).committed()
-    return RunState(
-        plan=plan,
-        listing=listing,
-        is_new=is_new,
-        todo=[shard_id for shard_id in range(len(listing.shards)) if shard_id not in done],
-        rows_done=sum(len(listing.shards.rows_of(shard_id)) for shard_id in done if shard_id < len(listing.shards)),
     )
 
 
@@ -253,54 +218,6 @@ def execute(
                 head_start.close()
                 seen.look()
                 quarantine(config.output, seen, settings, pools=choice.pools, progress=progress)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ahead:
-    """Processes of this machine that work until the pipeline does."""
-
-    num_processes: int = 0
-    claims: str = ""
-    """Folder where they and the actors claim shards; "" where there are none."""
-    known_answers: str | None = None
-    """See StageSettings; None where nobody has looked for any yet."""
-
-    def settings(self, config: JobConfig, package: ModelPackage, plan: Plan, listing: Listing) -> StageSettings:
-        """What they and the actors are told."""
-        known = self.known_answers or ""
-        return stage_settings(config, package, plan, listing, known_answers=known, claims=self.claims)
-
-
-def begin_ahead(
-    config: JobConfig,
-    package: ModelPackage,
-    state: RunState,
-    *,
-    suspects: frozenset[int],
-    progress: RunProgress,
-    until_closed: ExitStack,
-) -> Ahead:
-    """Start processes that work while Ray starts, where it starts on this machine.
-
-    Args:
-        config: the settings.
-        package: the model.
-        state: what is left.
-        suspects: shards that are not for them.
-        progress: told of answers of earlier runs.
-        until_closed: ends them.
-    """
-    todo = [shard_id for shard_id in state.todo if shard_id not in suspects]
-    if not can_start_ahead(config.execution) or not todo:
-        return Ahead()
-    ahead = Ahead(
-        num_processes=min(config.execution.actors or available_cpus(config.execution), len(todo)),
-        claims=until_closed.enter_context(TemporaryDirectory(prefix="millrace-claims-", ignore_cleanup_errors=True)),
-        known_answers=index_answers(config, state.plan, on_gpus=False, progress=progress),
-    )
-    settings = ahead.settings(config, package, state.plan, state.listing)
-    until_closed.enter_context(start_ahead(settings, todo, num_processes=ahead.num_processes))
-    return ahead
 
 
 def parts_of_work(
@@ -381,64 +298,3 @@ def check_package(package: ModelPackage, execution: ExecutionConfig) -> Runner:
             key="execution.compile" if execution.compile else "execution.cuda_graphs",
         )
     return runner
-
-
-def index_answers(config: JobConfig, plan: Plan, *, on_gpus: bool, progress: RunProgress) -> str:
-    """Where workers find the answers of earlier runs, "" where none is to be taken over."""
-    if not config.reuse:
-        return ""
-    from jobs.reuse.answer_index import store_index
-    from jobs.reuse.earlier_runs import find_earlier
-
-    earlier = find_earlier(config.reuse, plan, on_gpus=on_gpus)
-    for note in earlier.notes:
-        progress.say(f"reuse: {note}")
-    if not earlier.files:
-        return ""
-    folder = store_index(config.output, earlier.files)
-    if config.execution.reuse_by == "etag":
-        from jobs.reuse.etag_index import store_etags
-
-        store_etags(folder, earlier.files)
-    return folder
-
-
-def stage_settings(
-    config: JobConfig,
-    package: ModelPackage,
-    plan: Plan,
-    listing: Listing,
-    *,
-    known_answers: str = "",
-    claims: str = "",
-) -> StageSettings:
-    """What the workers are told."""
-    execution, chosen, batch = config.execution, plan.engine_choice, plan.batch_choice
-    return StageSettings(
-        output=config.output,
-        run_id=plan.run_id,
-        manifest=listing.manifest(config.output),
-        shards=listing.shards,
-        model_uri=package.uri,
-        model_digest=package.digest,
-        trusts_code=config.trust_package_code,
-        limits=config.limits,
-        bytes_column=config.source.bytes_column,
-        planes=planned_planes(config.results, plan.planes),
-        device=execution.device,
-        engine=chosen.engine if chosen else execution.engine,
-        precision=chosen.precision if chosen else execution.precision,
-        batch_size=batch.batch_size if batch else execution.fixed_batch_size,
-        size_of_shape=batch.size_of_shape if batch else (),
-        claims=claims,
-        known_answers=known_answers,
-        reuses_by_etag=execution.reuse_by == "etag",
-        infers_duplicates=execution.duplicates == "each",
-        compiles=execution.compile,
-        cuda_graphs=execution.cuda_graphs,
-        num_threads=execution.threads_per_actor or 1,
-        no_progress_timeout_s=execution.no_progress_timeout_s,
-        image_timeout_s=execution.image_timeout_s,
-        image_memory_bytes=execution.image_memory_bytes,
-        checks_golden=config.golden == "check" and (execution.compile or not works_here(execution)),
-    )

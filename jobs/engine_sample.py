@@ -14,7 +14,8 @@ from inference_core.items import PreparedItem
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.pipeline import build_preparer, has_cuda_device
 from inference_core.preparer import elapsed_ms
-from jobs.config import ExecutionConfig, JobConfig
+from jobs.config import JobConfig
+from jobs.execution_config import ExecutionConfig
 from jobs.fetch import fetch_images
 from jobs.manifest import read_refs
 from jobs.resources import is_cluster_elsewhere

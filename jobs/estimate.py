@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jobs.afterwards_config import PricesConfig
 from jobs.bottleneck import STAGES_OF_POOL, WORK, Bottleneck, Workers, find_bottleneck
-from jobs.config import PricesConfig
 from jobs.tuner import Probe
 
 EFFICIENCY = 0.85

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from inference_core.commands.model_facts import TrustOption
 from inference_core.errors import ConfigError
 from jobs.settings import folder_uri
+from jobs.stage_progress import shown_stages
 
 
 def evaluate_run(
@@ -60,10 +62,11 @@ def evaluate_run(
     from jobs.evaluation.show import evaluate_and_show, show_groups
 
     uri = folder_uri(output, key="output")
+    stages = shown_stages(Console(stderr=True, soft_wrap=True), log_format="text")
     if otsu is not None:
         if labels is not None:
             raise ConfigError("must be left away with --labels, which give better thresholds: --fit", key="--otsu")
-        show_groups(uri, num_groups=otsu, model=model, trusts_code=trust_package_code, as_json=as_json)
+        show_groups(uri, num_groups=otsu, model=model, trusts_code=trust_package_code, as_json=as_json, stages=stages)
         return
     if labels is None:
         raise ConfigError("must be given; without labels there is --otsu 2", key="--labels")
@@ -94,6 +97,7 @@ def evaluate_run(
         model=model,
         trusts_code=trust_package_code,
         write=write,
+        stages=stages,
     )
     if write is not None:
         check_target(write)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
 from inference_core import storage
-from inference_core.errors import InputError, StorageError
+from inference_core.errors import InputError, MissingObjectError, StorageError
 from inference_core.explain.explainer import Explainer
 from inference_core.explain.explanation import Explanation
 from inference_core.export.masks import mask_name
@@ -16,16 +17,20 @@ from inference_core.pipeline import build_preparer
 from inference_core.preparer import PrepareSource
 from inference_core.provenance import canonical_json
 from inference_core.visualize.heatmap import encode_png
+from jobs.afterwards_config import ExplainConfig
 from jobs.config import JobConfig
 from jobs.fetch import fetch_images
 from jobs.listing import Listing, read_listing
 from jobs.manifest import read_refs
+from jobs.page_again import write_page_again
+from jobs.plan import Plan
+from jobs.prepare_worker import prepare_ref
 from jobs.report.csv_files import write_csv
 from jobs.report.review_rows import ReviewRow
+from jobs.retry_plan import read_retries
 from jobs.review import read_review
 from jobs.sources.image_ref import ImageRef
 from jobs.stage_progress import Stages, silent_stages
-from jobs.stages import prepare_ref
 
 FOLDER = "explanations"
 """In the output: pictures, named after their images."""
@@ -46,10 +51,33 @@ def check_explain(config: JobConfig, package: ModelPackage) -> None:
         Explainer(package, device="cpu").check(method=settings.method, layer=settings.layer)
 
 
+def asked_before(config: JobConfig) -> JobConfig:
+    """The settings with the explanations that were last asked for of the output, so that they follow its queue."""
+    try:
+        settings = json.loads(storage.read_bytes(storage.join(config.output, *REQUEST)))["settings"]
+        return config.model_copy(update={"explain": ExplainConfig.model_validate(settings)})
+    except (MissingObjectError, ValueError, KeyError, TypeError):
+        return config
+
+
+def explain_run(
+    config: JobConfig,
+    plan: Plan,
+    package: ModelPackage,
+    *,
+    say: Callable[[str], None],
+    stages: Stages = silent_stages,
+) -> None:
+    """Explain a finished run's review queue, and show that on its page; see ``explain_review``."""
+    if explain_review(config, package, say=say, stages=stages) is not None:
+        write_page_again(config.output, plan)
+
+
 def explain_review(
     config: JobConfig, package: ModelPackage, *, say: Callable[[str], None], stages: Stages = silent_stages
-) -> int:
-    """Explain images of a finished run's review queue, unless that was done.
+) -> int | None:
+    """Explain images of a finished run's review queue, unless that was done. Pictures of images that are no longer at
+    its beginning go.
 
     Args:
         config: of the job.
@@ -58,29 +86,37 @@ def explain_review(
         stages: show how far it is.
 
     Returns:
-        How many were explained now.
+        How many were explained now; None where there was nothing to do.
 
     Raises:
         ConfigError: the layer does not go with the model.
         JobError: the run has no review queue.
     """
     if not config.explain.is_wanted:
-        return 0
+        return None
     wanted = read_review(config.output)[: config.explain.max_images]
     request = canonical_json(
         {"settings": config.explain.model_dump(), "model": package.digest, "images": [asdict(row) for row in wanted]}
     ).encode()
     if is_done(config.output, request):
-        return 0
-    say(f"explains {len(wanted)} images of the review queue")
+        return None
+    if wanted:
+        say(f"explains {len(wanted)} images of the review queue")
     rows = []
     with stages("explanations", total=len(wanted)) as advance:
         for row in explain_rows(config, package, wanted):
             rows.append([row[name] for name in COLUMNS])
             advance(1)
     storage.replace(storage.join(config.output, *TABLE), write_csv(COLUMNS, rows))
+    remove_pictures(config.output, kept={str(row[COLUMNS.index("picture")]) for row in rows})
     storage.replace(storage.join(config.output, *REQUEST), request)
     return len(rows)
+
+
+def remove_pictures(output: str, *, kept: Set[str]) -> None:
+    """Remove the pictures that the table does not name."""
+    found = storage.list_objects(storage.join(output, FOLDER))
+    storage.delete_many([entry.uri for entry in found if f"{FOLDER}/{entry.path}" not in kept])
 
 
 def is_done(output: str, request: bytes) -> bool:
@@ -93,7 +129,8 @@ def is_done(output: str, request: bytes) -> bool:
 
 def explain_rows(config: JobConfig, package: ModelPackage, wanted: Sequence[ReviewRow]) -> Iterator[dict[str, Any]]:
     """Write the picture of each image; its row of the table."""
-    limits = config.limits
+    retries = read_retries(config.output)
+    limits = retries[-1].limits if retries else config.limits  # by which the newest rows were made
     explainer = Explainer(
         package,
         device="cpu" if config.execution.device == "cpu" else "auto",  # the workers' GPUs may be elsewhere
@@ -111,12 +148,22 @@ def explain_rows(config: JobConfig, package: ModelPackage, wanted: Sequence[Revi
         (source,) = fetch_images([ref], max_bytes=limits.max_bytes, bytes_column=config.source.bytes_column)
         try:
             explanation = explainer.explain_item(
-                prepare_ref(preparer, ref, source), method=config.explain.method, layer=config.explain.layer
+                prepare_ref(preparer, ref, source),
+                method=config.explain.method,
+                layer=config.explain.layer,
+                class_name=class_of(row, package),
             )
             told |= explanation_columns(explanation, picture=write_picture(config, explainer, explanation, source))
         except InputError as exc:
             told["error"] = str(exc)
         yield told
+
+
+def class_of(row: ReviewRow, package: ModelPackage) -> str:
+    """The class that an image was taken for, which fp32 alone may see otherwise; "" where there is no single one."""
+    spec = package.spec
+    is_single = spec.task in ("classification", "multilabel") and spec.classes.count(row.label) == 1
+    return row.label if is_single else ""
 
 
 def find_refs(listing: Listing, image_ids: Sequence[str], *, output: str) -> dict[str, ImageRef]:

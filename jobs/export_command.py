@@ -38,7 +38,7 @@ def export_answers(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object for each format.")] = False,
 ) -> None:
     """Write a run's committed answers in other formats. The same command again goes on where it was stopped."""
-    from jobs.annotations import export
+    from jobs.export_answers import export
 
     written = export(
         output,

@@ -9,12 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inference_core import storage
-from inference_core.errors import DecodeError, FetchError, InputError, MillraceError, TooLargeError
+from inference_core.errors import FetchError, InputError, MillraceError, TooLargeError
 from inference_core.preparer import PrepareSource
-from inference_core.video.read_frames import upright_pixels
 from jobs.sources.image_ref import ImageRef
 from jobs.sources.table_rows import find_bytes_column
-from jobs.sources.video_frames import import_av
+from jobs.sources.video_frames import read_frames
 
 CONCURRENCY = 32
 """Reads in flight per process; local files that are fast to read need none."""
@@ -142,29 +141,6 @@ def cell_source(value: bytes | dict[str, bytes] | None, ref: ImageRef, *, max_by
     if data is None:
         return FetchError("the cell must hold an image, got null", uri=ref.uri)
     return data if len(data) <= max_bytes else over_limit(ref, size_bytes=len(data), max_bytes=max_bytes)
-
-
-def read_frames(uri: str, refs: Sequence[ImageRef]) -> Iterator[PrepareSource]:
-    """Frames of a video, decoded from the last key frame before the first of them."""
-    av = import_av()
-    with storage.open_for_read(uri) as file, av.open(file) as container:
-        stream = container.streams.video[0]
-        start = stream.start_time or 0
-        wanted = iter(refs)
-        ref = next(wanted)
-        if (ref.time_s or 0) > 0:
-            container.seek(start + int((ref.time_s or 0) / stream.time_base), stream=stream)
-        try:
-            for frame in container.decode(stream):
-                time_s = float((frame.pts - start) * stream.time_base)
-                if time_s < (ref.time_s or 0) - 5e-4:
-                    continue
-                yield upright_pixels(frame)
-                ref = next(wanted)
-        except StopIteration:
-            return
-        except av.FFmpegError as exc:
-            yield DecodeError(f"the video must decode up to {ref.time_s} s: {exc}", uri=uri)
 
 
 def over_limit(ref: ImageRef, *, size_bytes: int, max_bytes: int) -> TooLargeError:

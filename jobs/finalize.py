@@ -11,10 +11,10 @@ from inference_core import storage
 from inference_core.errors import JobError
 from inference_core.provenance import canonical_json
 from inference_core.stats.summary import Summary
+from jobs.afterwards_config import VideosConfig
 from jobs.annotations import write_annotations
 from jobs.attempts import AttemptRecord, read_attempts, read_ends, worked_s
 from jobs.commits import CommitLog
-from jobs.config import VideosConfig
 from jobs.drift_reference import drift_from, kept_reference
 from jobs.finished_run import FinishedRun
 from jobs.ledger import Ledger, fold_records
@@ -67,7 +67,7 @@ def finalize(
         visuals: the images that are drawn; None draws none, and leaves what was drawn before.
         annotations: formats to write the answers in, too; None for those of the plan's settings.
         videos: how videos are summed up; None as the plan's settings say.
-        stages: show what is drawn.
+        stages: show how far pictures, videos and annotations are.
 
     Raises:
         JobError: the input is not listed to its end, a shard is missing, or the rows do not add up to the plan.
@@ -95,7 +95,7 @@ def finalize(
     )
     if visuals is not None:
         write_visuals(run, visuals, stages=stages)
-    write_video_tables(run, videos or VideosConfig(**plan.config.get("videos", {})))
+    write_video_tables(run, videos or VideosConfig(**plan.config.get("videos", {})), stages=stages)
     report_uri = storage.join(output, REPORT)
     formats = plan.config["results"].get("annotations", ()) if annotations is None else annotations
     extras = read_extras(output, plan, annotations=formats)
@@ -103,7 +103,7 @@ def finalize(
     for name, content in files.items():
         storage.replace(storage.join(report_uri, name), content)
     storage.delete_many([entry.uri for path, entry in found.items() if path not in ledger.data_bytes])
-    write_annotations(output, plan, formats)
+    write_annotations(output, plan, formats, num_rows=listing.num_rows, stages=stages)
     storage.remove_unfinished(output)
     storage.replace(storage.join(output, SUCCESS), success_text(plan, facts))
     return Outcome(plan=plan, summary=ledger.summary, facts=facts, report_uri=report_uri)

@@ -9,7 +9,7 @@ from inference_core.errors import ConfigError, ModelError
 from inference_core.models.package import ModelPackage
 from inference_core.validation import build_settings
 from jobs.config import JobConfig
-from jobs.explanations import check_explain
+from jobs.explanations import asked_before, check_explain
 from jobs.kept_model import find_model, model_of_run
 from jobs.plan import Plan
 from jobs.visuals.request import VisualRequest, visual_request
@@ -19,7 +19,7 @@ MADE_AT_THE_END = ("visuals", "explain", "videos")
 
 
 def settings_again(plan: Plan, assignments: Sequence[str], *, output: str) -> JobConfig:
-    """The run's settings with others on top.
+    """The run's settings with others on top, and with the explanations that were last asked for where none are named.
 
     Args:
         plan: the run's.
@@ -30,6 +30,7 @@ def settings_again(plan: Plan, assignments: Sequence[str], *, output: str) -> Jo
         ConfigError: a setting is wrong, or would change rows.
     """
     data = dict(plan.config) | {"output": output}
+    names_explain = False
     for assignment in assignments:
         dotted, value = read_assignment(assignment, example="visuals.random=20")
         if dotted.split(".")[0] not in MADE_AT_THE_END:
@@ -38,8 +39,10 @@ def settings_again(plan: Plan, assignments: Sequence[str], *, output: str) -> Jo
                 "another output",
                 key=dotted,
             )
+        names_explain = names_explain or dotted.split(".")[0] == "explain"
         put(data, dotted, value)
-    return build_settings(JobConfig, data, origin="the command line")
+    settings = build_settings(JobConfig, data, origin="the command line")
+    return settings if names_explain else asked_before(settings)
 
 
 def visuals_again(config: JobConfig, *, must_draw: bool, say: Callable[[str], None]) -> VisualRequest | None:

@@ -23,9 +23,10 @@ import pyarrow as pa
 from inference_core.pipeline import has_cuda_device
 from jobs.claims import claim
 from jobs.columns import SHARD_SCHEMA
-from jobs.config import ExecutionConfig
+from jobs.execution_config import ExecutionConfig
 from jobs.resources import is_cluster_elsewhere
-from jobs.stages import StageSettings, WholeShards
+from jobs.stage_settings import StageSettings
+from jobs.stages import WholeShards
 
 NICENESS = 5
 """Of the children: Ray's processes come first, since they are what the run waits for."""

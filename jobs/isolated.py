@@ -22,21 +22,15 @@ from typing import IO, Any
 from inference_core.errors import JobError
 from inference_core.items import Prediction, PreparedItem
 from inference_core.runner import Runner
+from jobs.planned_package import read_package
+from jobs.prepare_worker import prepare_worker, source_facts
+from jobs.process_threads import set_process_threads
 from jobs.retry_plan import read_selection
 from jobs.retry_sink import RetrySink
 from jobs.sink import Receipt
 from jobs.sources.image_ref import ImageRef
-from jobs.stages import (
-    StageSettings,
-    build_sink,
-    commit_worker,
-    make_runner,
-    prepare_worker,
-    read_package,
-    set_process_threads,
-    source_facts,
-    tell_after,
-)
+from jobs.stage_settings import StageSettings
+from jobs.stages import build_sink, commit_worker, make_runner, tell_after
 from jobs.worker_facts import QUARANTINE
 from jobs.worker_watch import ModelWatch
 

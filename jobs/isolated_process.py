@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from jobs.isolated import Message, Task
 from jobs.sink import Receipt
-from jobs.stages import StageSettings
+from jobs.stage_settings import StageSettings
 
 WATCH_INTERVAL_S = 0.05
 """How often the memory of a child is looked at."""

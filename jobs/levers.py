@@ -5,7 +5,8 @@ from __future__ import annotations
 from inference_core.engine_choice import EngineChoice, list_engines
 from inference_core.models.package import ModelPackage
 from jobs.bottleneck import WAITING, WORK, WRITE, Workers
-from jobs.config import ExecutionConfig, JobConfig
+from jobs.config import JobConfig
+from jobs.execution_config import ExecutionConfig
 
 SCALING_FITS = ("letterbox", "stretch", "shortest_side_crop")
 """Fits that resize every image."""

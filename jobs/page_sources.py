@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO, StringIO
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from inference_core import storage
 from inference_core.errors import StorageError
 from inference_core.safe_text import FORMULA_STARTS
+from jobs.annotations import written_formats
 from jobs.drift_reference import kept_reference
 from jobs.plan import Plan
 from jobs.report.page_extras import FileLink, PageExtras, ShownImage
@@ -50,7 +51,7 @@ def read_extras(output: str, plan: Plan, *, annotations: Sequence[str] = ()) -> 
     Args:
         output: the run's folder or prefix.
         plan: the run's.
-        annotations: formats that are written beside.
+        annotations: formats that will be written beside; those that are there are told in any case.
     """
     index = read_index(output, plan)
     reference = kept_reference(output)
@@ -61,7 +62,11 @@ def read_extras(output: str, plan: Plan, *, annotations: Sequence[str] = ()) -> 
         evaluation=read_evaluation(output, plan),
         reference={name: part.counts for name, part in reference.histograms.items()} if reference else {},
         decisions=plan.decisions,
-        links=tuple(find_links(output, plan, has_visuals=index is not None, annotations=annotations)),
+        links=tuple(
+            find_links(
+                output, plan, has_visuals=index is not None, annotations={*annotations, *written_formats(output)}
+            )
+        ),
     )
 
 
@@ -174,7 +179,7 @@ def read_evaluation(output: str, plan: Plan) -> ShownEvaluation | None:
     return found if found.run_id == plan.run_id else None
 
 
-def find_links(output: str, plan: Plan, *, has_visuals: bool, annotations: Sequence[str]) -> Iterator[FileLink]:
+def find_links(output: str, plan: Plan, *, has_visuals: bool, annotations: Collection[str]) -> Iterator[FileLink]:
     """The run's files, from the page's folder."""
     written = {"summary.json", "per_class.csv", "review.csv", "errors.csv"}  # beside the page, maybe only after it
     there = written | {entry.path for entry in storage.list_objects(storage.join(output, "report"), recursive=False)}
@@ -190,5 +195,5 @@ def find_links(output: str, plan: Plan, *, has_visuals: bool, annotations: Seque
     if has_visuals:
         yield FileLink(path="../visuals/", words="all pictures; index.json names them")
     if annotations:
-        yield FileLink(path="../annotations/", words=", ".join(annotations))
+        yield FileLink(path="../annotations/", words=", ".join(sorted(annotations)))
     yield FileLink(path="../plan.json", words="settings and model of the run")

@@ -14,7 +14,8 @@ from jobs.columns import SHARD_SCHEMA
 from jobs.pools import Pools
 from jobs.predict_rows import PredictRows, PredictSettings
 from jobs.quarantine import QuarantineShards
-from jobs.stages import CommitShards, InferShards, PrepareShards, StageSettings, WholeShards
+from jobs.stage_settings import StageSettings
+from jobs.stages import CommitShards, InferShards, PrepareShards, WholeShards
 
 MAX_SYSTEM_RETRIES = 1
 """How often Ray repeats a call whose process died, e.g. with its node, before its shards are left to the quarantine."""

@@ -21,10 +21,11 @@ from inference_core.models.package import ModelPackage
 from inference_core.output_spec import TaskName
 from inference_core.provenance import changed_keys
 from inference_core.validation import Frozen, build_settings
-from jobs.config import JobConfig, ResultsConfig, dump_settings, identity_of
+from jobs.config import JobConfig, ResultsConfig, dump_settings
 from jobs.decisions import decisions_of
 from jobs.engine_sample import choose_job_execution, may_be_open
 from jobs.golden import GoldenNote, Prove
+from jobs.identity import identity_of
 from jobs.manifest import cut_parts
 from jobs.plane_budget import PlaneChoice, choose_planes, planned_planes
 from jobs.planning_traces import find_foreign

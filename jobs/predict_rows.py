@@ -14,7 +14,7 @@ from inference_core.models.package import load_package
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
 from inference_core.preparer import PrepareSource
 from jobs.config import LimitsConfig
-from jobs.stages import set_process_threads
+from jobs.process_threads import set_process_threads
 
 DEFAULT_LIMITS = LimitsConfig()
 

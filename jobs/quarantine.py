@@ -15,7 +15,8 @@ from inference_core.errors import JobError
 from jobs.isolated import Task
 from jobs.isolated_process import Death, IsolatedProcess
 from jobs.sink import Receipt
-from jobs.stages import StageSettings, receipts_table
+from jobs.stage_settings import StageSettings
+from jobs.stages import receipts_table
 
 MAX_UNEXPLAINED = 3
 """Deaths on a shard that no image alone explains, before what was worked on is blamed."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 from inference_core.errors import JobError
 from jobs.commits import CommitLog
 from jobs.pools import Pools
-from jobs.stages import StageSettings
+from jobs.stage_settings import StageSettings
 from jobs.suspects import note_suspects
 from jobs.watchdog import StalledError, Watchdog
 

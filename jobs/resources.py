@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from inference_core.errors import ConfigError
 from jobs.bottleneck import Workers
-from jobs.config import ExecutionConfig
+from jobs.execution_config import ExecutionConfig
 from jobs.nodes import Node, count_slots, largest_share, place, units
 from jobs.pools import Pools
 

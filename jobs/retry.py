@@ -14,21 +14,22 @@ from inference_core.status import STATUSES, Status
 from inference_core.validation import build_settings
 from jobs.attempts import note_attempt, noted_end
 from jobs.commits import CommitLog
-from jobs.config import JobConfig, identity_of
-from jobs.driver import attempt_record, stage_settings
-from jobs.explanations import check_explain, explain_review
+from jobs.config import JobConfig
+from jobs.driver import attempt_record
+from jobs.explanations import asked_before, check_explain, explain_run
 from jobs.finalize import Outcome, finalize
+from jobs.identity import identity_of
 from jobs.kept_model import model_of_run
 from jobs.lease import hold_lease
 from jobs.listing import Listing, check_parts, read_listing
 from jobs.metrics.measured_run import measured
-from jobs.page_again import write_page_again
 from jobs.plan import Plan, load_plan
 from jobs.progress import RunProgress
 from jobs.receipts import quarantine_receipts
 from jobs.resources import choose_pools, workers_in
 from jobs.retry_plan import RetryPlan, read_retries, select_rows, shards_left, store_retry
 from jobs.stage_progress import Stages, silent_stages
+from jobs.told_stages import stage_settings
 from jobs.visuals.request import visual_request
 
 ShowRetry = Callable[[RetryPlan, int], RunProgress]
@@ -62,7 +63,7 @@ def retry(
     started_s = time.time()
     wanted = read_statuses(statuses)
     plan = load_plan(output)
-    config = retry_config(plan, assignments, output=output)
+    config = asked_before(retry_config(plan, assignments, output=output))
     package = model_of_run(config, plan)
     visuals = visual_request(config, package.spec)
     check_explain(config, package)
@@ -76,8 +77,7 @@ def retry(
                 if left:
                     execute_retry(config, package, plan, listing, chosen, left, progress=progress, started_s=started_s)
             outcome = finalize(output, plan, visuals=visuals, videos=config.videos, stages=stages)
-            if explain_review(config, package, say=notice, stages=stages):
-                write_page_again(output, plan)
+            explain_run(config, plan, package, say=notice, stages=stages)
             return outcome
 
 

@@ -18,8 +18,8 @@ from ray.data._internal.execution.execution_callback import ExecutionCallback
 from inference_core.errors import ConfigError, JobError
 from inference_core.native_output import quiet_stderr
 from jobs.address import check_address
-from jobs.config import ExecutionConfig
 from jobs.draining import StopFlag, drained_on_sigterm
+from jobs.execution_config import ExecutionConfig
 from jobs.feed_gate import install_feed_gate
 from jobs.head_watch import LOOK_INTERVAL_S as HEAD_LOOK_INTERVAL_S
 from jobs.head_watch import HeadWatch, head_patience_s

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,10 +26,10 @@ from inference_core.stats.summary import Summary
 from inference_core.status import STATUSES
 from jobs.commits import CommitLog, CommitRecord, DataFile, write_summary
 from jobs.plan import read_plan
-from jobs.report.facts import ErrorRow
 from jobs.reuse.known_answers import NO_ANSWERS, PLANE_FOLDERS, KnownAnswer, KnownAnswers, plane_uris_of
 from jobs.shards import Shards
 from jobs.worker_facts import WorkerFacts
+from jobs.written_row import WrittenRow, error_of, error_row, taken_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,29 +50,6 @@ TellWorkers = Callable[[], tuple[WorkerFacts, ...]]
 def tell_nothing() -> tuple[WorkerFacts, ...]:
     """Nobody tells."""
     return ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenRow:
-    """What is kept of a prediction until its shard is committed: no pixels."""
-
-    row: dict[str, Any]
-    """By column name."""
-    has_mask: bool
-    error: ErrorRow | None
-    engine: str
-    is_duplicate: bool = False
-    """Whether the answer is that of an equal image of the shard."""
-
-    @property
-    def is_own_answer(self) -> bool:
-        """Whether the row has the answer that this run gave to an equal image."""
-        return self.is_duplicate and self.error is None and self.row["reused_from"] is None
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """The bytes' SHA-256, and the page of them."""
-        return self.row["sha256"], self.row["page"]
 
 
 class ShardSink:
@@ -297,34 +273,6 @@ def check_ledger(summary: Summary, *, num_rows: int, shard_id: int) -> None:
     counted = sum(summary.status[status] for status in STATUSES)
     if not counted == summary.num_rows == num_rows:
         raise JobError(f"shard {shard_id} must account for {num_rows} rows, got {counted} by status; this is a bug")
-
-
-def taken_row(known: KnownAnswer, prediction: Prediction, *, row_id: int) -> dict[str, Any]:
-    """A known answer as the row of an image of the same bytes: only names, places and times are the image's own."""
-    source = prediction.source
-    return {
-        **known.row,
-        "row_id": row_id,
-        "image_id": source.image_id,
-        "uri": source.uri,
-        **dict.fromkeys(PLANE_FOLDERS),
-        "reused_from": known.run_id,
-        "fetch_ms": prediction.stage_ms.fetch,
-        "prepare_ms": 0.0,
-        "infer_ms": 0.0,
-        "finish_ms": 0.0,
-    }
-
-
-def error_of(row: Mapping[str, Any]) -> ErrorRow:
-    """What the error list keeps of a row without result."""
-    return ErrorRow(image_id=row["image_id"], uri=row["uri"], status=row["status"], error=row["error"])
-
-
-def error_row(prediction: Prediction) -> ErrorRow:
-    """What the error list keeps of a prediction without result."""
-    source = prediction.source
-    return ErrorRow(image_id=source.image_id, uri=source.uri, status=prediction.status, error=prediction.error)
 
 
 def receipt_of(record: CommitRecord, *, is_winner: bool) -> Receipt:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from rich.console import Console
 
 from jobs.progress import Counter, LogFormat, RunProgress, make_progress
+
+T = TypeVar("T")
 
 Advance = Callable[[int], None]
 """Called with how many more are done."""
@@ -25,6 +27,21 @@ class Stages(Protocol):
 def silent_stages(name: str, *, total: int) -> AbstractContextManager[Advance]:
     """Shows nothing."""
     return nullcontext(lambda _: None)
+
+
+def count_items(items: Iterable[T], name: str, *, total: int, stages: Stages) -> Iterator[T]:
+    """The same items, while a stage shows how many there were.
+
+    Args:
+        items: one after the other.
+        name: of the stage.
+        total: how many there will be.
+        stages: show it.
+    """
+    with stages(name, total=total) as advance:
+        for item in items:
+            yield item
+            advance(1)
 
 
 class ShownStage:

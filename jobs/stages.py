@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import lru_cache, partial
 from itertools import groupby, islice
 from typing import TypeVar
 
 import pyarrow as pa
 
-from inference_core import storage
-from inference_core.errors import JobError, ModelError
-from inference_core.export.mask_files import PlaneOutput
-from inference_core.items import Prediction, PreparedItem, RawItem, StageMs
-from inference_core.models.package import ModelPackage, load_package
-from inference_core.pipeline import build_finisher, build_preparer, build_runner
-from inference_core.preparer import Preparer, PrepareSource, elapsed_ms
-from inference_core.provenance import sha256_hex
-from inference_core.records import SourceFacts
+from inference_core.errors import JobError
+from inference_core.items import Prediction, RawItem
+from inference_core.models.package import ModelPackage
+from inference_core.pipeline import build_finisher, build_runner
 from inference_core.runner import Runner
 from jobs.claims import PATIENCE_S, claim
 from jobs.columns import (
@@ -36,14 +30,13 @@ from jobs.columns import (
     unpack_shards,
     workers_of,
 )
-from jobs.config import LimitsConfig
-from jobs.fetch import fetch_images
-from jobs.golden import check_preparing, check_worker
-from jobs.manifest import Manifest, read_refs
+from jobs.golden import check_worker
+from jobs.planned_package import read_package
+from jobs.prepare_worker import prepare_worker
+from jobs.process_threads import set_process_threads
 from jobs.reuse.known_answers import NO_ANSWERS, KnownAnswers
-from jobs.shards import Shards
 from jobs.sink import Receipt, ShardSink
-from jobs.sources.image_ref import ImageRef
+from jobs.stage_settings import StageSettings
 from jobs.worker_facts import WorkerFacts
 from jobs.worker_watch import ModelWatch, ProcessWatch, SelfWatch
 
@@ -51,52 +44,6 @@ Sink = TypeVar("Sink", bound=ShardSink)
 
 EXIT_QUIET = 71
 """Of a worker in which somebody's code called ``sys.exit``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageSettings:
-    """All that a worker needs to know of a run: small, picklable, the same for every stage."""
-
-    output: str
-    run_id: str
-    manifest: Manifest
-    shards: Shards
-    model_uri: str
-    model_digest: str
-    trusts_code: bool
-    """Whether Python files of the package may be run."""
-    limits: LimitsConfig
-    bytes_column: str | None
-    """Of Parquet files that hold images."""
-    planes: PlaneOutput
-    """What is kept of pixels."""
-    device: str
-    engine: str
-    precision: str
-    batch_size: int | None
-    size_of_shape: tuple[tuple[tuple[int, int], int], ...]
-    """(h, w) of tiles with the tiles of a forward, where fewer than ``batch_size`` are faster."""
-    claims: str
-    """Folder of this machine where processes claim shards while some have a head start; "" where none has."""
-    known_answers: str
-    """Index of answers that earlier runs gave for the same bytes; "" where there are none."""
-    reuses_by_etag: bool
-    """Whether images that lie unchanged where an earlier run found them are taken over unread."""
-    infers_duplicates: bool
-    """Whether images of a shard whose bytes are equal are inferred each."""
-    compiles: bool
-    cuda_graphs: bool
-    num_threads: int
-    no_progress_timeout_s: float
-    """Without a commit, until the driver ends the run."""
-    image_timeout_s: float
-    """In quarantine, of one step of the work."""
-    image_memory_bytes: int
-    """In quarantine, beyond what the loaded model takes."""
-    generation: int = 0
-    """Of the commit log: 0 for the run itself, else the number of a retry."""
-    checks_golden: bool
-    """Whether workers replay the package's golden images: they do where they are not as the driver is."""
 
 
 class PrepareShards:
@@ -207,89 +154,6 @@ class WholeShards:
             yield from map(self._commit.finisher.finish, self._runner.infer(chunk))
 
 
-class PrepareWorker:
-    """What a process keeps to prepare shards of one run."""
-
-    def __init__(self, settings: StageSettings) -> None:
-        self._settings = settings
-        limits = settings.limits
-        package = read_package(settings)
-        if settings.checks_golden:
-            check_preparing(package)
-        self._preparer = build_preparer(package, limits=limits.to_limits(), max_fit_pixels=limits.max_fit_pixels)
-        self._page = package.spec.input.decode.page
-        self._known = KnownAnswers(settings.known_answers, has_places=settings.reuses_by_etag)
-
-    def prepare(self, shard_id: int) -> Iterator[PreparedItem]:
-        """The prepared items of a shard, in order, read ahead where reading is slow."""
-        return self.prepare_refs(self.read_refs(shard_id))
-
-    def read_refs(self, shard_id: int) -> list[ImageRef]:
-        """The listed images of a shard, in order."""
-        return list(read_refs(self._settings.manifest.read_shard(shard_id)))
-
-    def prepare_refs(self, refs: Sequence[ImageRef]) -> Iterator[PreparedItem]:
-        """The prepared items of some images of a shard."""
-        settings = self._settings
-        unread = {ref.image_id: found for ref in refs if (found := self._known.find_unread(ref)) is not None}
-        to_read = [ref for ref in refs if ref.image_id not in unread]
-        fetched = fetch_images(to_read, max_bytes=settings.limits.max_bytes, bytes_column=settings.bytes_column)
-        seen: set[tuple[str, int]] = set()
-        for ref in refs:
-            if (found := unread.get(ref.image_id)) is not None:
-                yield known_item(ref, size_bytes=found.size_bytes, sha256=found.sha256, page=found.page, fetch_ms=0.0)
-                continue
-            started = time.perf_counter()
-            source = next(fetched)
-            fetch_ms = elapsed_ms(started)
-            if not isinstance(source, bytes):
-                yield prepare_ref(self._preparer, ref, source, fetch_ms=fetch_ms)
-                continue
-            key = sha256_hex(source), self._page if ref.page is None else ref.page
-            if key in self._known or key in seen:
-                yield known_item(ref, size_bytes=len(source), sha256=key[0], page=key[1], fetch_ms=fetch_ms)
-                continue
-            item = prepare_ref(self._preparer, ref, source, fetch_ms=fetch_ms, sha256=key[0])
-            if item.status == "ok" and not settings.infers_duplicates:
-                seen.add(key)
-            yield item
-
-
-def known_item(ref: ImageRef, *, size_bytes: int, sha256: str, page: int, fetch_ms: float) -> PreparedItem:
-    """An image with nothing to infer: the sink takes its answer over. It counts where batches are formed, as do images
-    that cannot be decoded.
-    """
-    facts = replace(source_facts(ref), size_bytes=size_bytes, sha256=sha256, page=page)
-    return PreparedItem(source=facts, stage_ms=StageMs(fetch=fetch_ms))
-
-
-def prepare_ref(
-    preparer: Preparer, ref: ImageRef, source: PrepareSource, *, fetch_ms: float = 0.0, sha256: str = ""
-) -> PreparedItem:
-    """The prepared item of a listed image."""
-    return preparer.prepare(
-        source,
-        image_id=ref.image_id,
-        uri=storage.mask_secrets(ref.uri),
-        page=ref.page,
-        frame_index=ref.frame_index,
-        time_s=ref.time_s,
-        fetch_ms=fetch_ms,
-        sha256=sha256,
-    )
-
-
-def source_facts(ref: ImageRef) -> SourceFacts:
-    """What is known of a listed image that nobody has touched."""
-    return SourceFacts(
-        image_id=ref.image_id,
-        uri=storage.mask_secrets(ref.uri),
-        page=ref.page or 0,
-        frame_index=ref.frame_index,
-        time_s=ref.time_s,
-    )
-
-
 class CommitWorker:
     """What a process keeps to finish and commit shards of one run."""
 
@@ -323,13 +187,6 @@ def build_sink(
 
 
 @lru_cache(maxsize=1)
-def prepare_worker(settings: StageSettings) -> PrepareWorker:
-    """This process's PrepareWorker; tasks come and go, the process and its worker stay."""
-    set_process_threads(settings.num_threads)
-    return PrepareWorker(settings)
-
-
-@lru_cache(maxsize=1)
 def commit_worker(settings: StageSettings) -> CommitWorker:
     """This process's CommitWorker."""
     return CommitWorker(settings)
@@ -358,22 +215,6 @@ def make_runner(settings: StageSettings) -> Runner:
     return runner
 
 
-def read_package(settings: StageSettings) -> ModelPackage:
-    """The run's package.
-
-    Raises:
-        ModelError: it is no longer the one that was planned.
-    """
-    package = load_package(settings.model_uri, trusts_code=settings.trusts_code)
-    if package.digest != settings.model_digest:
-        raise ModelError(
-            f"{settings.model_uri} must be the planned model {settings.model_digest[:12]}, got "
-            f"{package.digest[:12]}: it was changed while the run went on, or the code that it names is another on "
-            "this worker; restore it and run the same command again"
-        )
-    return package
-
-
 def check_row_ids(shard_id: int, row_ids: Sequence[int], *, expected: range) -> None:
     """Raise JobError unless items are those of the planned rows, in order."""
     if list(row_ids) != list(expected):
@@ -391,17 +232,6 @@ def died_if_exited() -> Iterator[None]:
         yield
     except SystemExit:
         os._exit(EXIT_QUIET)
-
-
-def set_process_threads(num_threads: int) -> None:
-    """Keep libraries from starting a thread per core in every one of a machine's many processes."""
-    import cv2
-
-    cv2.setNumThreads(num_threads)
-    # Read by torch and OpenMP when they load, which workers of other engines never do.
-    os.environ["OMP_NUM_THREADS"] = str(num_threads)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(num_threads)
 
 
 def tell_after(before: tuple[WorkerFacts, ...], watch: SelfWatch) -> tuple[WorkerFacts, ...]:

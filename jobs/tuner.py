@@ -24,8 +24,8 @@ from jobs.config import JobConfig
 from jobs.engine_sample import MAX_SAMPLE_BYTES, choose_on_sample, prepare_sample
 from jobs.peak_memory import PeakMemory, peak_memory
 from jobs.plane_budget import planned_planes
+from jobs.process_threads import set_process_threads
 from jobs.sources.image_ref import ImageRef
-from jobs.stages import set_process_threads
 
 MAX_IMAGES = 64
 """Of the sample."""

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.records import Uint8Array
 from inference_core.results import Segmentation
 from serve.answers import Answer, Options
-from serve.renderings import gray_png, mask_png, npy_bytes
+from serve.renderings import gray_png, mask_png, npy_bytes, pixels_of
 
 
 def one_answer(answer: Answer, *, total_ms: float, fetch_ms: float = 0.0) -> dict[str, Any]:
@@ -54,16 +53,11 @@ def extras_of(answer: Answer, *, options: Options) -> dict[str, Any]:
     result = answer.prediction.result
     if options.with_mask and isinstance(result, Segmentation):
         extras["mask"] = _encoded("image/png", mask_png(result))
-    if options.with_uncertainty and isinstance(result, Segmentation) and (plane := pixels_of(result)) is not None:
+    if options.with_uncertainty and result is not None and (plane := pixels_of(result)) is not None:
         extras["uncertainty"] = _encoded("image/png", gray_png(plane))
     if options.with_probabilities and answer.raw:
         extras["probabilities"] = {name: _scores(array) for name, array in answer.raw.items()}
     return extras
-
-
-def pixels_of(result: Segmentation) -> Uint8Array | None:
-    """(H, W) uncertainties times 255, None where there are none."""
-    return result.spread.pixels if result.spread is not None else None
 
 
 def head_of(answers: Sequence[Answer], *, model: str, request_id: str) -> dict[str, Any]:

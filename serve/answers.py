@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from inference_core.items import Prediction
 from inference_core.records import ArrayRecord, Uint8Array
+from serve.told_columns import ToldColumn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,8 @@ class ServedModel:
     is_ready: bool
     options: Mapping[str, Any]
     """Which ``Options`` mean something here, each with its default and bounds."""
+    columns: tuple[ToldColumn, ...] = ()
+    """What its rows tell because the package declares it."""
 
 
 def as_tiles(array: NDArray[np.generic]) -> Uint8Array:

@@ -26,6 +26,7 @@ from serve.batch_workers import guarded
 from serve.config import ServeConfig, ServedModelConfig
 from serve.errors import BadImageError, InvalidRequestError, OverloadedError, UnavailableError
 from serve.explain_asked import ExplainAsked
+from serve.model_facts import without_places
 
 MAX_RETRY_AFTER_S = 60
 
@@ -113,7 +114,7 @@ class Explainers:
             row = {name: value for name, value in row_of(prediction, None, row_id=0).items() if name != "row_id"}
             raise BadImageError(str(exc), status=exc.status, record=row) from exc
         except ConfigError as exc:
-            raise InvalidRequestError(str(exc)) from exc
+            raise InvalidRequestError(without_places(str(exc))) from exc
         self._last_s = perf_counter() - started_s
         return explanation, picture
 

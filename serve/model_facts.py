@@ -10,11 +10,14 @@ from inference_core.models.package import ModelPackage
 from inference_core.spec import ModelSpec
 from serve.answers import ServedModel
 from serve.model_options import describe_options
+from serve.told_columns import told_columns
 
 VERSION_LENGTH = 12
 """Hex digits of the digest that name a version."""
 PATH = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*://|/|~|\.{1,2}/|[A-Za-z]:\\).*", re.DOTALL)
 """A text that is a path or a URI."""
+PLACE = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|(?<![^\s'\"(\[])/)[^\s,;'\"()\[\]]*[^\s,;'\"()\[\].:]")
+"""Such a one among other words."""
 
 
 def describe_model(package: ModelPackage, *, name: str, engine: str) -> ServedModel:
@@ -38,6 +41,7 @@ def describe_model(package: ModelPackage, *, name: str, engine: str) -> ServedMo
         spec=public_spec(spec),
         is_ready=bool(engine),
         options=describe_options(spec),
+        columns=told_columns(spec),
     )
 
 
@@ -45,6 +49,11 @@ def public_spec(spec: ModelSpec) -> dict[str, Any]:
     """``model.yaml`` with its defaults; of paths and URIs the last part alone."""
     facts: dict[str, Any] = spec.model_dump(mode="json", by_alias=True)
     return {key: without_paths(value) for key, value in facts.items()}
+
+
+def without_places(text: str) -> str:
+    """A sentence in which every path and URI is its last part."""
+    return PLACE.sub(lambda found: str(without_paths(found[0])), text)
 
 
 def without_paths(value: Any) -> Any:

@@ -8,7 +8,7 @@ from serve.answers import ServedModel
 from serve.backend import Backend
 from serve.config import ServeConfig
 from serve.json_text import to_json
-from serve.offers import OFFERS
+from serve.offers import offers_of
 from serve.schemas import Health, ModelAnswer, ModelsAnswer
 
 
@@ -70,7 +70,7 @@ def describe(model: ServedModel, *, default: str) -> dict[str, object]:
         "is_ready": model.is_ready,
         "is_default": model.name == default,
         "options": model.options,
-        "accepts": [str(offer) for offer in OFFERS[model.task]],
+        "accepts": [str(offer) for offer in offers_of(model)],
         "spec": model.spec,
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from serve.answers import ServedModel
 from serve.errors import NotAcceptableError
 from serve.media_types import MediaType, parse_accept
 
@@ -21,7 +22,8 @@ class Offer:
     essence: str
     """Media type."""
     view: str = ""
-    """What of the answer: mask, overlay or scores; image is what the model was shown; "" where there is only one."""
+    """What of the answer: mask, overlay, scores or uncertainty; image is what the model was shown; "" where there is
+    only one."""
 
     def __str__(self) -> str:
         return f"{self.essence}; view={self.view}" if self.view else self.essence
@@ -32,6 +34,8 @@ MASK_PNG, OVERLAY_PNG = Offer(essence=PNG, view="mask"), Offer(essence=PNG, view
 IMAGE_PNG = Offer(essence=PNG, view="image")
 """The image as it was read, upright and in 8 bits: for who cannot show TIFF. Given to those alone who name it."""
 MASK_NPY, SCORES_NPY = Offer(essence=NPY, view="mask"), Offer(essence=NPY, view="scores")
+UNCERTAINTY_PNG, UNCERTAINTY_NPY = Offer(essence=PNG, view="uncertainty"), Offer(essence=NPY, view="uncertainty")
+"""Of packages that declare it."""
 RESULT_NPY = Offer(essence=NPY)
 
 OFFERS: dict[str, tuple[Offer, ...]] = {
@@ -42,9 +46,15 @@ OFFERS: dict[str, tuple[Offer, ...]] = {
     "embedding": (JSON_OFFER, RESULT_NPY, IMAGE_PNG),
 }
 """Best first, by task."""
-VIEWS = ("mask", "overlay", "scores", "image")
-ALL_OFFERS = tuple(dict.fromkeys(offer for offers in OFFERS.values() for offer in offers))
+DECLARED_OFFERS = (UNCERTAINTY_PNG, UNCERTAINTY_NPY)
+VIEWS = ("mask", "overlay", "scores", "uncertainty", "image")
+ALL_OFFERS = (*dict.fromkeys(offer for offers in OFFERS.values() for offer in offers), *DECLARED_OFFERS)
 _PLAIN_JSON = frozenset({b"", b"*/*", b"application/json", b"application/json, */*"})
+
+
+def offers_of(model: ServedModel) -> tuple[Offer, ...]:
+    """What a model's answers can be, best first."""
+    return (*OFFERS[model.task], *(DECLARED_OFFERS if "uncertainty" in model.options else ()))
 
 
 def wants_plain_json(accept: bytes, view: str) -> bool:

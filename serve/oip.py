@@ -15,7 +15,8 @@ from serve.config import RequestLimits
 from serve.errors import BadImageError, DeadlineError
 from serve.oip_inputs import read_inputs
 from serve.oip_options import Parameter, read_options, timeout_end
-from serve.oip_outputs import Output, build_outputs, choose_outputs
+from serve.oip_output import Output
+from serve.oip_outputs import build_outputs, choose_outputs
 from serve.oip_tensors import GivenOutput, GivenTensor
 from serve.predict_images import MAX_UNDER_WAY
 
@@ -96,7 +97,7 @@ async def infer(
             be used has a status, and the others are answered.
     """
     model = await backend.model(request.model, version=request.version)
-    outputs = choose_outputs(request.output_names, task=model.task, is_text=request.is_text)
+    outputs = choose_outputs(request.output_names, model=model, is_text=request.is_text)
     options = read_options(request.parameters, model=model, outputs=outputs)
     deadline_s = min(deadline_s, timeout_end(request.parameters))
     images = await beside(lambda: read_inputs(request.inputs, model=model, limits=limits), is_heavy=request.is_large)

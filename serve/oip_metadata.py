@@ -50,8 +50,7 @@ def input_tensors(model: ServedModel) -> tuple[TensorMetadata, TensorMetadata]:
 def output_tensors(model: ServedModel) -> tuple[TensorMetadata, ...]:
     """All that a request may ask for."""
     return tuple(
-        TensorMetadata(name=output.name, datatype=output.datatype, shape=output.shape)
-        for output in outputs_of(model.task)
+        TensorMetadata(name=output.name, datatype=output.datatype, shape=output.shape) for output in outputs_of(model)
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from serve.answers import Options, ServedModel
 from serve.errors import InvalidRequestError
-from serve.oip_outputs import Output
+from serve.oip_output import Output
 
 Parameter = bool | int | float | str
 OPTION_PARAMETERS = ("top_k", "threshold", "views")
@@ -35,6 +35,7 @@ def read_options(parameters: Mapping[str, Parameter], *, model: ServedModel, out
         threshold=read_threshold(parameters.get("threshold")),
         with_mask=any(output.name in ("mask", "mask_png") for output in outputs),
         with_probabilities=any(output.name == "score_map" for output in outputs),
+        with_uncertainty=any(output.name == "uncertainty_map" for output in outputs),
     )
 
 

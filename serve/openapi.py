@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from serve.explain_openapi import ExplainAnswer, explain_operation
 from serve.json_text import to_json
+from serve.offers import VIEWS
 from serve.schemas import TINY_PNG, ImageInput, PredictAnswer, PredictAnswers, PredictBody, Problem
 
 REF = "#/components/schemas/"
@@ -113,7 +114,7 @@ OPTIONS: list[dict[str, Any]] = [
         "schema": {"type": "integer", "minimum": 1, "maximum": 1000},
         "description": "How many of the model's views are run; 1 is the image as it is.",
     },
-    {"name": "view", "in": "query", "schema": {"type": "string", "enum": ["mask", "overlay", "scores", "image"]}},
+    {"name": "view", "in": "query", "schema": {"type": "string", "enum": list(VIEWS)}},
     {"name": "image_id", "in": "query", "schema": {"type": "string", "pattern": "^[ -~]{1,64}$"}},
     {
         "name": "X-Request-Timeout-Seconds",

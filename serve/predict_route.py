@@ -23,7 +23,7 @@ from serve.config import ServeConfig
 from serve.errors import BadImageError, NotAcceptableError, UnknownModelError
 from serve.json_text import to_json
 from serve.keys import charge_images
-from serve.offers import ALL_OFFERS, JSON_OFFER, OFFERS, Offer, choose_offer, wants_plain_json
+from serve.offers import ALL_OFFERS, JSON_OFFER, Offer, choose_offer, offers_of, wants_plain_json
 from serve.predict_images import ImageCalls
 from serve.renderings import render
 from serve.reply import Receive, Reply, Scope, Send, send_reply
@@ -99,7 +99,7 @@ class PredictRoute:
             offer, facts = JSON_OFFER, None
         else:
             facts = await self._backend.model(model)
-            offer = choose_offer(head.accept, view=asked.view, offers=OFFERS[facts.task])
+            offer = choose_offer(head.accept, view=asked.view, offers=offers_of(facts))
         if sent.is_several:
             check_list(offer)
             return await self._several(sent, model, asked.options, head, request_id=request_id)

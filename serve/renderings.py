@@ -14,7 +14,16 @@ from inference_core.images import DecodePolicy, Limits, decode_image
 from inference_core.records import Uint8Array
 from inference_core.results import Classification, Detection, Embedding, MultiLabel, Result, Segmentation
 from inference_core.visualize.overlay import draw_overlay
-from serve.offers import IMAGE_PNG, MASK_PNG, NPY, OVERLAY_PNG, SCORES_NPY, Offer
+from serve.offers import (
+    DECLARED_OFFERS,
+    IMAGE_PNG,
+    MASK_PNG,
+    NPY,
+    OVERLAY_PNG,
+    SCORES_NPY,
+    UNCERTAINTY_PNG,
+    Offer,
+)
 
 
 def render(offer: Offer, result: Result, *, image: bytes, policy: DecodePolicy, limits: Limits) -> bytes:
@@ -36,6 +45,10 @@ def render(offer: Offer, result: Result, *, image: bytes, policy: DecodePolicy, 
     if offer == MASK_PNG:
         assert isinstance(result, Segmentation), "other tasks offer no mask"
         return mask_png(result)
+    if offer in DECLARED_OFFERS:
+        plane = pixels_of(result)
+        assert plane is not None, "other models do not offer it"
+        return gray_png(plane) if offer == UNCERTAINTY_PNG else npy_bytes(plane)
     assert offer.essence == NPY, "JSON is written elsewhere"
     return npy_bytes(result_array(result, wants_scores=offer == SCORES_NPY))
 
@@ -60,6 +73,13 @@ def result_array(result: Result, *, wants_scores: bool = False) -> NDArray[Any]:
 def mask_png(result: Segmentation) -> bytes:
     """Class ids as a palette PNG, the same file as a job writes."""
     return encode_mask(result.mask, num_classes=len(result.labels))
+
+
+def pixels_of(result: Result) -> Uint8Array | None:
+    """(H, W) uncertainties times 255, None where there are none."""
+    if not isinstance(result, Segmentation) or result.spread is None:
+        return None
+    return result.spread.pixels
 
 
 def gray_png(plane: Uint8Array) -> bytes:

@@ -23,7 +23,9 @@ SHOWN = ("rows", "rate", "none")
 DROPS = ("stale", "never")
 ENCODINGS = ("jpeg", "png")
 
-SourceArgument = Annotated[str, typer.Argument(help="Video file, URI of one, or a camera's device (/dev/video0).")]
+SourceArgument = Annotated[
+    str, typer.Argument(help="Video file, URI of one, a camera (/dev/video0) or a stream (rtsp://...).")
+]
 UrlOption = Annotated[str, typer.Option("--url", help="Of the service, e.g. ws://127.0.0.1:8000.")]
 ModelOption = Annotated[str, typer.Option("--model", help="As the service names it; by default its first one.")]
 FpsOption = Annotated[
@@ -62,7 +64,8 @@ def stream_source(
     check_choice("show", show, SHOWN)
     check_choice("drop", drop, DROPS)
     check_choice("encode", encode, ENCODINGS)
-    from serve.frame_source import is_camera, read_frames  # here, because other commands do without OpenCV
+    from inference_core.video.open_video import is_live
+    from serve.frame_source import read_frames  # here, because other commands do without OpenCV
 
     play = import_play()
     hello = {
@@ -80,7 +83,7 @@ def stream_source(
                 url,
                 hello=hello,
                 key=os.environ.get(KEY_VARIABLE, ""),
-                is_paced=drop == "stale" and not is_camera(source),  # a camera keeps its own time
+                is_paced=drop == "stale" and not is_live(source),  # a camera keeps its own time
                 show=tell,
             )
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +111,54 @@ class Attending(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, h, w) -> (B, 3)."""
         tokens = self.patches(images).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.token.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = torch.cat([self.token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         seen = self.norm(tokens)
         tokens = tokens + self.attention(seen, seen, seen, need_weights=False)[0]
         return self.head(self.last_norm(tokens)[:, 0])  # type: ignore[no-any-return]
+
+
+class Wide(nn.Module):
+    """A convolution and its activation by other names than those of Deep."""
+
+    def __init__(self, num_classes: int = 4) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 6, 5, 4, 2), nn.ReLU())
+        self.head = nn.Linear(6, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, num_classes)."""
+        return self.head(self.body(images).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class Dropping(Deep):
+    """Deep, with units that can be left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, 4)."""
+        features = self.stem(images)
+        features = self.activation(self.block(features) + features)
+        return self.head(self.dropout(features.mean((2, 3))))  # type: ignore[no-any-return]
+
+
+class Severed(Deep):
+    """Deep, with the features cut off from gradients, as code for inference alone has them."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, 4)."""
+        return self.head(self.stem(images).detach().mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class Underived(Deep):
+    """Deep, with an operation that torch has no gradient of."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, 4)."""
+        features = self.stem(images).abs() + 1
+        return self.head(torch.igamma(features, features).mean((2, 3)))  # type: ignore[no-any-return]
 
 
 class Flat(nn.Module):
@@ -127,7 +173,7 @@ class Flat(nn.Module):
         return self.head(F.relu(images).mean((2, 3)))  # type: ignore[no-any-return]
 
 
-NETS = {
+NETS: dict[str, Callable[[], nn.Module]] = {
     "hand": Hand,
     "corner": Corner,
     "deep": Deep,
@@ -135,6 +181,11 @@ NETS = {
     "cells": Cells,
     "attending": Attending,
     "flat": Flat,
+    "dropping": Dropping,
+    "severed": Severed,
+    "underived": Underived,
+    "wide": Wide,
+    "three": lambda: Wide(3),
 }
 PLAIN: dict[str, dict[str, Any]] = {
     "hand": {"task": "classification", "classes": ["red", "green"]},
@@ -148,6 +199,11 @@ PLAIN: dict[str, dict[str, Any]] = {
     },
     "attending": {"task": "classification", "classes": ["a", "b", "c"]},
     "flat": {"task": "classification", "classes": ["a", "b"]},
+    "dropping": {"task": "classification", "classes": ["a", "b", "c", "d"]},
+    "severed": {"task": "classification", "classes": ["a", "b", "c", "d"]},
+    "underived": {"task": "classification", "classes": ["a", "b", "c", "d"]},
+    "wide": {"task": "classification", "classes": ["a", "b", "c", "d"]},
+    "three": {"task": "classification", "classes": ["a", "b", "c"]},
 }
 
 
@@ -172,3 +228,41 @@ def explained_package(folder: Path, kind: str, *, side_px: int = 32, **spec: Any
         **spec,
     }
     return load_package(str(write_package(folder, facts)))
+
+
+def graph_package(folder: Path, kind: str, *, weights_format: str, side_px: int = 32, batch: int = 0) -> ModelPackage:
+    """The same net without its layers: as ``torchscript`` or ``torch_export``.
+
+    Args:
+        folder: of the package.
+        kind: one of NETS.
+        weights_format: as which graph.
+        side_px: of its input.
+        batch: images in each forward of an exported program; 0 for any.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    net, example = build_net(kind), torch.rand(batch or 2, 3, side_px, side_px)
+    if weights_format == "torch_export":
+        sizes = None if batch else ({0: torch.export.Dim("batch")},)
+        torch.export.save(torch.export.export(net, (example,), dynamic_shapes=sizes), folder / "net.pt2")
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch would have everyone export instead
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)  # of what depends on the size, which stays
+            script = torch.jit.trace(net, example, check_trace=False)
+            torch.jit.save(script, folder / "net.pt2")
+    facts = {
+        "name": kind,
+        "format": weights_format,
+        "weights": "net.pt2",
+        "input": {"fit": "stretch", "size_hw": [side_px, side_px]},
+        **PLAIN[kind],
+    }
+    return load_package(str(write_package(folder, facts)))
+
+
+def ensemble_package(root: Path, weights: dict[str, float], **facts: Any) -> ModelPackage:
+    """An ensemble of the packages that lie below ``root``, by folder and weight."""
+    members = [{"package": f"../{name}", "weight": weight} for name, weight in weights.items()]
+    spec = {"name": "both", "format": "ensemble", "ensemble": {"members": members}, **facts}
+    return load_package(str(write_package(root / "both", spec)))

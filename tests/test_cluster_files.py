@@ -11,7 +11,7 @@ import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from jobs.cli import register
-from jobs.config import ExecutionConfig
+from jobs.execution_config import ExecutionConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 

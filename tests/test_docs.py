@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,16 +15,6 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from inference_core import (
-    calibration_spec,
-    detection_spec,
-    enhance_spec,
-    hook_spec,
-    input_spec,
-    output_spec,
-    quality_spec,
-    spec,
-)
 from inference_core.export.mask_runs import RUNS_FIELD
 from inference_core.export.rows import COMMON_FIELDS, MAP_FIELD, TIME_FIELDS
 from inference_core.input_spec import FIRST_OPTION
@@ -40,11 +29,12 @@ from inference_core.tasks.enhanced import GAIN_FIELD, PIXEL_FIELDS, SPREAD_FIELD
 from inference_core.tasks.mask_columns import COMPONENT_FIELDS, EFFECT_FIELD
 from inference_core.tasks.multilabel import MultiLabelTask
 from inference_core.tasks.segmentation import SegmentationTask
-from jobs import config
+from inference_core.validation import all_settings_classes
 from jobs.config import JobConfig
+from jobs.listing import StoredListing
+from jobs.manifest import MANIFEST_SCHEMA
 from jobs.metrics.names import METRICS
 from jobs.plan import Plan
-from serve import config as serve_config
 from serve.config import ServeConfig
 from tests.specs import model_spec
 
@@ -103,7 +93,7 @@ def test_every_key_has_a_meaning(reference: ModuleType) -> None:
 
 
 def test_every_settings_class_has_its_table() -> None:
-    nested = {cls.__name__ for top in (ModelSpec, JobConfig, ServeConfig) for cls in nested_classes(top)}
+    nested = {cls.__name__ for top in (ModelSpec, JobConfig, ServeConfig) for cls in all_settings_classes(top)}
     shown_as_short_forms = {"PostprocessSpec", "GrayFilter", "StretchMinmaxFilter", "ClaheFilter", "GammaFilter"}
     assert set(keyed_classes()) == nested - shown_as_short_forms
 
@@ -118,14 +108,6 @@ def keyed_classes() -> list[str]:
     """Classes with a generated table."""
     pages = "".join(path.read_text(encoding="utf-8") for path in DOCS.glob("*.md"))
     return re.findall(r"<!-- keys: (\w+)", pages)
-
-
-def nested_classes(top: type[BaseModel]) -> Iterable[type[BaseModel]]:
-    """A settings class and those of its schema."""
-    of_model = (spec, input_spec, output_spec, detection_spec, calibration_spec, enhance_spec, hook_spec, quality_spec)
-    modules = {ModelSpec: of_model, JobConfig: (config, enhance_spec, quality_spec), ServeConfig: (serve_config,)}
-    names = [top.__name__, *top.model_json_schema().get("$defs", {})]
-    return [next(vars(module)[name] for module in modules[top] if name in vars(module)) for name in names]
 
 
 def test_every_metric_is_explained() -> None:
@@ -166,6 +148,7 @@ def test_every_filter_is_explained(name: str) -> None:
         pytest.param("<!-- columns: verdict -->", VERDICT_FIELDS, id="verdict"),
         pytest.param("<!-- columns: kept planes -->", (RUNS_FIELD, MAP_FIELD), id="kept planes"),
         pytest.param("<!-- columns: times -->", TIME_FIELDS, id="times"),
+        pytest.param("<!-- columns: manifest -->", tuple(MANIFEST_SCHEMA), id="manifest"),
     ],
 )
 def test_columns_are_those_of_the_rows(marker: str, fields: tuple[pa.Field, ...]) -> None:
@@ -206,9 +189,14 @@ def test_statuses_are_all_explained() -> None:
     assert tuple(re.findall(r"^\| `(\w+)` \| ", text, re.MULTILINE))[1:] == STATUSES
 
 
-def test_plan_keys_are_all_explained() -> None:
-    text = (DOCS / "output-schema.md").read_text(encoding="utf-8").partition("## plan.json")[2].partition("\n## ")[0]
-    assert [key for key in Plan.model_fields if f"`{key}`" not in text] == []
+@pytest.mark.parametrize(
+    ("title", "record"),
+    [pytest.param("## plan.json", Plan, id="plan"), pytest.param("<!-- listing -->", StoredListing, id="listing")],
+)
+def test_keys_of_stored_files_are_those_of_their_records(title: str, record: type[BaseModel]) -> None:
+    text = (DOCS / "output-schema.md").read_text(encoding="utf-8").partition(title)[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text.partition("| key | meaning |")[2], re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(record.model_fields)
 
 
 def test_schema_takes_the_package_of_the_example() -> None:

@@ -17,7 +17,7 @@ from jobs.plan import load_plan
 from jobs.report.csv_files import errors_csv, per_class_csv, review_csv
 from jobs.report.summary_json import image_block
 from jobs.results import read_results
-from jobs.sink import error_of
+from jobs.written_row import error_of
 from tests.jobs.local_run import TIMES
 from tests.same_result import csv_files_of, success_of, summary_of
 

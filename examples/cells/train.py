@@ -23,10 +23,10 @@ from safetensors.torch import save
 from torch import nn
 from torch.nn import functional as F
 
+from inference_core.architecture_spec import ArchitectureSpec
 from inference_core.models.architectures import build_architecture
 from inference_core.predictor import Predictor
 from inference_core.results import Segmentation
-from inference_core.spec import ArchitectureSpec
 
 PACKAGE = Path(__file__).resolve().parent / "package"
 WEIGHTS_NAME = "cells_unet.safetensors"

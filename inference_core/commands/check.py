@@ -16,9 +16,9 @@ from inference_core.commands.tables import print_table
 from inference_core.input_spec import InputSpec
 
 if TYPE_CHECKING:
+    from inference_core.architecture_spec import Format
     from inference_core.models.package import ModelPackage
     from inference_core.runner import Runner
-    from inference_core.spec import Format
 
 
 def check_model(

@@ -168,7 +168,7 @@ def show_until_key(picture: PillowImage, *, title: str) -> bool:
 
     from inference_core.visualize.window import show_picture
 
-    return show_picture(np.asarray(picture), title=title, wait_ms=0)
+    return show_picture(np.asarray(picture), title=title)
 
 
 def file_names(images: Sequence[str]) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from inference_core.architecture_spec import Format
 from inference_core.hooks.named import import_paths, package_files
 from inference_core.hooks.package_code import collect_code
 from inference_core.models.package import ModelPackage, model_digest
 from inference_core.models.weights import Weights
-from inference_core.spec import Format
 
 FILE_NAMES: dict[Format, str] = {
     "state_dict": "model.safetensors",

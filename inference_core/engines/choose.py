@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from inference_core.architecture_spec import Format
 from inference_core.engines.cpu_features import has_bf16
 from inference_core.engines.protocol import EngineName, Precision
 from inference_core.engines.table import FIXED_PRECISION, installed_engines
-from inference_core.spec import Format
 
 FLIP_TOLERANCE_FRAC = 0.01
 """Precision guard: a candidate of which more answers of the sample differ from the reference's is not chosen."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from inference_core.architecture_spec import Format
 from inference_core.engines.protocol import EngineName
 from inference_core.errors import ConfigError
-from inference_core.spec import Format
 
 ENGINES_OF_FORMAT: dict[Format, tuple[EngineName, ...]] = {
     "state_dict": ("torch",),

@@ -74,6 +74,20 @@ def share_engine(engine: Engine, package: ModelPackage) -> Engine:
     return engine_of(package, engine.engines if isinstance(engine, EnhancedEngine) else (engine,))
 
 
+def member_engine(engine: Engine, member: ModelPackage, *, index: int) -> Engine:
+    """The engine of one member by itself, on what an ensemble's engine holds of it.
+
+    Args:
+        engine: of the ensemble.
+        member: the package.
+        index: which member it is.
+    """
+    if isinstance(engine, MemberEngines):
+        return share_engine(engine.members[index].engine, member)
+    assert isinstance(engine, EnhancedEngine), "an ensemble's engine runs several"
+    return engine_of(member, engine.engines[index : index + 1])
+
+
 def engine_of(package: ModelPackage, engines: Sequence[Engine]) -> Engine:
     """What runs and merges all forwards of a package on the engines of its model, or of its members."""
     spec = package.spec

@@ -14,6 +14,8 @@ from inference_core.evaluation.metrics.intervals import Weights, bootstrap, wils
 from inference_core.evaluation.metrics.reliability import brier_of_classes, nll_of_classes, reliability
 
 TOP_K = 5
+LEAST_MOVED = 10
+"""Answers that are right with other class ids, from which on that is no chance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +55,7 @@ def evaluate_classes(answers: ClassAnswers, labels: Sequence[str], *, seed: int 
         "ECE": bins.ece,
         "MCE": bins.mce,
     }
-    whole, notes = answers.whole_scores(len(labels)), []
+    whole, notes = answers.whole_scores(len(labels)), notes_on_numbering(truth, found, num_classes=len(labels))
     losses: dict[str, NDArray[np.float64]] = {}
     if whole is None:
         notes.append(
@@ -83,6 +85,27 @@ def evaluate_classes(answers: ClassAnswers, labels: Sequence[str], *, seed: int 
         image_errors=(found != truth).astype(np.float64),
         error_name="wrong class",
     )
+
+
+def notes_on_numbering(truth: NDArray[np.int64], found: NDArray[np.int64], *, num_classes: int) -> list[str]:
+    """What speaks for it that labels begin to count elsewhere than the package does: at 1, or behind a background.
+
+    Args:
+        truth: (N,) class ids as labelled.
+        found: (N,) as answered.
+        num_classes: K.
+    """
+    right, notes = int((truth == found).sum()), []
+    for step, is_free in ((-1, truth.min(initial=1) > 0), (1, truth.max(initial=0) < num_classes - 1)):
+        moved = int((truth + step == found).sum())
+        if is_free and num_classes > 2 and moved >= LEAST_MOVED and moved > 2 * right:
+            side = "less" if step < 0 else "more"
+            notes.append(
+                f"class ids of the labels may count from another number than the package: of {len(truth):,} answers "
+                f"{right:,} are right, and {moved:,} would be if each label were one {side}; label by names, or give "
+                "--class-map"
+            )
+    return notes
 
 
 def hit_figures(answers: ClassAnswers) -> tuple[Figure, ...]:

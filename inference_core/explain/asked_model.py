@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from inference_core.explain.choose_aim import choose_aim
 from inference_core.explain.found import Found, Wish, mean_color
 from inference_core.explain.occlusion import occlude, plan_windows
 from inference_core.explain.reading import Reading
-from inference_core.explain.targets import as_numpy
+from inference_core.explain.targets import Aim, as_numpy
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import default_batch_size
 from inference_core.records import Prepared, Uint8Array
@@ -36,17 +36,7 @@ class AskedModel:
         Raises:
             InputError: the model refuses the image, or its answer does not hold what is wished for.
         """
-        outputs = [self._reading.read(self._run(tile)) for tile in prepared.tiles]
-        result = self._reading.answer(outputs, prepared.placement)
-        aim = choose_aim(
-            result,
-            outputs,
-            prepared.placement,
-            spec=self._reading.spec,
-            is_decoded=self._reading.is_decoded,
-            class_id=wish.class_id,
-            object_index=wish.object_index,
-        )
+        aim, outputs = self._aim(prepared, wish)
         windows, color = plan_windows(prepared.placement.tile_hw), mean_color(prepared)
         heatmaps = np.zeros(prepared.tiles.shape[:3], np.float32)
         value = 0.0
@@ -69,6 +59,28 @@ class AskedModel:
             window_hw=windows.window_hw,
             engine=str(self._engine.facts),
         )
+
+    def choose(self, prepared: Prepared, wish: Wish) -> Aim:
+        """What the answer of all forwards says, without explaining it.
+
+        Raises:
+            InputError: as for ``explain``.
+        """
+        return self._aim(prepared, wish)[0]
+
+    def _aim(self, prepared: Prepared, wish: Wish) -> tuple[Aim, Sequence[Mapping[str, Array]]]:
+        """What is explained, and the outputs of each tile."""
+        outputs = [self._reading.read(self._run(tile)) for tile in prepared.tiles]
+        result = self._reading.answer(outputs, prepared.placement)
+        aim = choose_aim(
+            result,
+            outputs,
+            prepared.placement,
+            spec=self._reading.spec,
+            is_decoded=self._reading.is_decoded,
+            wish=wish,
+        )
+        return aim, outputs
 
     def _run(self, tile: Uint8Array) -> Mapping[str, Array]:
         """The outputs of one tile.

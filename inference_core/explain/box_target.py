@@ -9,7 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from inference_core.engines.protocol import Array
-from inference_core.errors import InferError
+from inference_core.explain.not_shown import NotShownError
 from inference_core.explain.targets import as_numpy
 from inference_core.prepare import boxes_to_image
 from inference_core.records import FloatArray, Placement
@@ -94,7 +94,7 @@ def find_box(
         box_xyxy: (4,) in the image's pixels.
 
     Raises:
-        InferError: none lies where the object does.
+        NotShownError: none lies where the object does.
     """
     best: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)
     for tile_index, of_tile in enumerate(outputs):
@@ -108,7 +108,9 @@ def find_box(
             overlap = float(pairwise_iou(moved, box_xyxy[None])[0, 0])
             best = max(best, (round(overlap, 4), float(scores[row]), -tile_index, -row))
     if best[0] < LEAST_IOU:
-        raise InferError("the object must lie where a box of the model does, got none there; explain another one")
+        raise NotShownError(
+            "the object must lie where a box of the model does, got none there; explain another one, or take occlusion"
+        )
     tile_index, row = -best[2], -best[3]
     corners = read_boxes(outputs[tile_index], spec=spec, tile_hw=placement.tile_hw, is_decoded=is_decoded).boxes_xyxy
     target = BoxTarget(

@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from inference_core.engines.build import resolve_place
 from inference_core.engines.protocol import Engine
-from inference_core.enhance.build import build_package_engine
-from inference_core.errors import (
-    ConfigError,
-    DecodeError,
-    FetchError,
-    InferError,
-    InputError,
-    OutOfMemoryError,
-    TooLargeError,
-    UnsupportedError,
-)
-from inference_core.explain.asked_model import AskedModel
+from inference_core.errors import ConfigError
+from inference_core.explain.allowed import check_gradients, check_task, default_method
 from inference_core.explain.choose_aim import check_class
 from inference_core.explain.explanation import GRADIENT_METHODS, Explanation, Method, read_method
 from inference_core.explain.found import Found, Wish
+from inference_core.explain.merge_members import MemberPart, merge_explanations
+from inference_core.explain.not_shown import NotShownError
+from inference_core.explain.package_model import PackageModel
 from inference_core.explain.picture import draw_explanation
 from inference_core.explain.to_image import to_image
+from inference_core.explain.usable_item import usable
 from inference_core.images import Limits, load_image
 from inference_core.images.load import ImageSource
 from inference_core.items import PreparedItem
+from inference_core.models.ensemble import input_blocks
 from inference_core.models.package import ModelPackage
 from inference_core.pipeline import build_preparer
 from inference_core.preparer import PrepareSource, decode_policy
 from inference_core.records import Placement, Prepared, Uint8Array
-from inference_core.spec import LAYERED_FORMATS
-
-if TYPE_CHECKING:
-    from inference_core.explain.seen_model import SeenModel
-
-MAX_TILES = 64
-"""Of one image. Each is explained by itself, which takes up to some 170 forwards."""
-INPUT_ERRORS: Mapping[str, type[InputError]] = {
-    cls.status: cls for cls in (FetchError, DecodeError, TooLargeError, UnsupportedError, InferError, OutOfMemoryError)
-}
 
 
 class Explainer:
@@ -72,28 +55,28 @@ class Explainer:
     ) -> None:
         check_task(package)
         self._package = package
-        self._device = resolve_place(package, device=device, engine=engine)
-        self._engine_name = engine
-        self._num_threads = num_threads
+        self._model = PackageModel(
+            package,
+            device=resolve_place(package, device=device, engine=engine),
+            engine_name=engine,
+            num_threads=num_threads,
+            runs=runs,
+        )
         self._limits = limits or Limits()
         self._preparer = build_preparer(package, limits=self._limits)
-        self._asked = None if runs is None else AskedModel(package, runs)
-        self._seen: SeenModel | None = None
         self._lock = threading.Lock()
 
     def check(self, *, method: str = "auto", class_name: str = "", layer: str = "") -> Method:
-        """The method that is meant, Grad-CAM or, where the format has no layers, occlusion; nothing is loaded.
+        """The method that is meant, Grad-CAM or, where torch does not run the format, occlusion; nothing is loaded.
 
         Raises:
             ConfigError: the method or the class is unknown, the package does not allow the method, or a layer is named
                 with another method than Grad-CAM.
         """
-        spec = self._package.spec
         if class_name:
-            check_class(class_name, classes=spec.classes)
-        chosen = read_method(method) or ("gradcam" if spec.format in LAYERED_FORMATS else "occlusion")
-        if chosen in GRADIENT_METHODS:
-            check_format(self._package, method=chosen)
+            check_class(class_name, classes=self._package.spec.classes)
+        chosen = read_method(method) or default_method(self._package)
+        check_gradients(self._package, method=chosen)
         if layer and chosen != "gradcam":
             raise ConfigError(f"must go with method gradcam, got {chosen}; remove it", key="layer")
         return chosen
@@ -113,8 +96,8 @@ class Explainer:
 
         Args:
             image: bytes, array, Pillow image, or the error of its fetching.
-            method: gradcam, saliency, integrated_gradients or occlusion; ``auto`` is Grad-CAM where the format has
-                layers, else occlusion.
+            method: gradcam, saliency, integrated_gradients or occlusion; ``auto`` is Grad-CAM where torch runs the
+                format and the model has a layer for it, else occlusion, as of ensembles.
             class_name: which class; "" for the best one.
             layer: of Grad-CAM; "" for the one that is found.
             object_index: of a detection, which object of the answer; None for the best one of the class.
@@ -149,8 +132,10 @@ class Explainer:
         class_id = check_class(class_name, classes=self._package.spec.classes) if class_name else None
         wish = Wish(class_id=class_id, object_index=object_index, layer=layer)
         with self._lock:
-            found = self._find(prepared, chosen, wish)
-        return self._tell(item, prepared, found)
+            if self._explains_whole_answer(chosen):
+                found = self._model.explain(prepared, chosen, wish, may_ask=method == "auto")
+                return self._tell(item, prepared, found)
+            return self._explain_parts(item, prepared, chosen, wish, may_ask=method == "auto")
 
     def draw(self, image: ImageSource, explanation: Explanation, *, has_bar: bool = True) -> Uint8Array:
         """An explanation as a picture over its image.
@@ -171,35 +156,60 @@ class Explainer:
         pixels = load_image(image, policy=policy, limits=self._limits).pixels
         return draw_explanation(pixels, explanation, has_bar=has_bar)
 
-    def _find(self, prepared: Prepared, method: Method, wish: Wish) -> Found:
-        if method == "occlusion":
-            return self._asked_model().explain(prepared, wish)
-        return self._seen_model().explain(prepared, method, wish)
+    def _explains_whole_answer(self, method: Method) -> bool:
+        """Whether a method sees all forwards of the package at once, or there is only one."""
+        if method in GRADIENT_METHODS:
+            return not self._package.spec.has_several_forwards
+        return not self._package.has_unlike_inputs
 
-    def _asked_model(self) -> AskedModel:
-        """The model behind its engine, loaded when it is first needed."""
-        if self._asked is None:
-            engine = build_package_engine(
-                self._package,
-                device=self._device,
-                precision="fp32",
-                num_threads=self._num_threads,
-                engine=self._engine_name,
-            )
-            self._asked = AskedModel(self._package, engine)
-        return self._asked
+    def _explain_parts(
+        self, item: PreparedItem, prepared: Prepared, method: Method, wish: Wish, *, may_ask: bool
+    ) -> Explanation:
+        """What the whole answer says, explained by plain forwards, or by members one by one."""
+        aim = self._model.choose(item, wish)
+        named = Wish(class_id=aim.class_id, box_xyxy=aim.box_xyxy, layer=wish.layer)
+        if self._package.members:
+            explanation = self._explain_members(item, method, named)
+        else:
+            found = self._model.explain(prepared, method, named, may_ask=may_ask)
+            explanation = self._tell(item, prepared, found)
+        return replace(
+            explanation,
+            class_id=aim.class_id,
+            label=aim.label,
+            score=aim.score,
+            box_xyxy=aim.box_xyxy,
+            model_digest=self._package.digest,
+        )
 
-    def _seen_model(self) -> SeenModel:
-        """The model as a module, likewise; torch is loaded here."""
-        if self._seen is None:
-            import torch
+    def _explain_members(self, item: PreparedItem, method: Method, wish: Wish) -> Explanation:
+        """Each member on its own input, those that do not show what is meant left out.
 
-            from inference_core.explain.seen_model import SeenModel
-
-            if self._num_threads:
-                torch.set_num_threads(self._num_threads)
-            self._seen = SeenModel(self._package, device=self._device)
-        return self._seen
+        Raises:
+            NotShownError: none does.
+        """
+        ensemble = self._package.spec.ensemble
+        assert ensemble is not None, "only ensembles have members"
+        weights = [member.weight for member in ensemble.members]
+        parts = []
+        reason = NotShownError("a member must show what is explained, got none that does")
+        for member, weight, block in zip(
+            self._model.members, weights, input_blocks(self._package.members), strict=True
+        ):
+            own = item.blocks[block]
+            try:
+                found = member.explain(own, method, wish, may_ask=False)
+            except NotShownError as exc:
+                reason = exc
+                continue
+            except ConfigError as exc:
+                reason_text = str(exc).removeprefix(f"{exc.key}: ")
+                raise ConfigError(f"{reason_text} (member {member.package.uri})", key=exc.key) from exc
+            parts.append(MemberPart(weight=weight / sum(weights), explanation=self._tell(item, own, found)))
+        if not parts:
+            raise reason
+        keeps_units = parts[0].explanation.is_signed and self._package.spec.task != "segmentation"
+        return merge_explanations(parts, keeps_units=keeps_units)
 
     def _tell(self, item: PreparedItem, prepared: Prepared, found: Found) -> Explanation:
         return Explanation(
@@ -231,44 +241,3 @@ def window_in_image(found: Found, placement: Placement) -> tuple[float, float] |
         for window, image, scaled in zip(found.window_hw, placement.image_hw, placement.scaled_hw, strict=True)
     )
     return height, width
-
-
-def check_task(package: ModelPackage) -> None:
-    """Raise ConfigError for a task without classes."""
-    if package.spec.task == "embedding":
-        raise ConfigError(
-            "must be classification, multilabel, segmentation or detection to be explained, got embedding, which "
-            "names no class; explain a model that does",
-            key="task",
-        )
-
-
-def check_format(package: ModelPackage, *, method: Method) -> None:
-    """Raise ConfigError for a method whose gradients a package's format does not give."""
-    spec = package.spec
-    if spec.format in LAYERED_FORMATS:
-        return
-    remedy = "take occlusion, or a package of format state_dict"
-    if spec.format == "ensemble":
-        remedy = "take occlusion, or explain one of its members"
-    raise ConfigError(
-        f"{method} needs a model whose layers and gradients are to be had (format {', '.join(LAYERED_FORMATS)}), got "
-        f"format {spec.format}; {remedy}",
-        key="method",
-    )
-
-
-def usable(item: PreparedItem) -> Prepared:
-    """What was prepared of an image.
-
-    Raises:
-        InputError: nothing, by the item's status; or it became too many tiles.
-    """
-    if item.prepared is None:
-        raise INPUT_ERRORS.get(item.status, InferError)(item.error, uri=item.source.uri)
-    num_tiles = item.prepared.placement.num_tiles
-    if num_tiles > MAX_TILES:
-        raise TooLargeError(
-            f"tiles of an image that is explained must be at most {MAX_TILES}, got {num_tiles}; explain a part of it"
-        )
-    return item.prepared

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inference_core.explain.explanation import Method
-from inference_core.explain.targets import Aim
+from inference_core.explain.targets import Aim, Box
 from inference_core.records import ArrayRecord, FloatArray, Prepared
 
 
@@ -17,6 +17,8 @@ class Wish:
     """None for the best class."""
     object_index: int | None = None
     """Of a detection, which object of the answer; None for the best one."""
+    box_xyxy: Box | None = None
+    """Of a detection, where in the image the object of ``class_id`` lies that is meant, in place of its number."""
     layer: str = ""
     """Of Grad-CAM; "" for the one that is found."""
 

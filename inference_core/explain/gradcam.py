@@ -7,15 +7,14 @@ Gradient-weighted Class Activation Mapping, AAAI 2020.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import interpolate
 
-from inference_core.explain.gradient_model import GradientModel, forward_errors
-from inference_core.explain.layers import SpatialLayer, spatial_hw, tensor_of
-from inference_core.explain.spatial_form import find_form
+from inference_core.explain.gradient_model import GradientModel
+from inference_core.explain.layers import layer_gradients
+from inference_core.explain.operations import operation_gradients
+from inference_core.explain.spatial_form import SpatialLayer, find_form, spatial_hw
 from inference_core.explain.targets import Value
 
 
@@ -32,39 +31,12 @@ def gradcam(model: GradientModel, values: Tensor, *, layer: SpatialLayer, eviden
         (h, w) float32 of the input's size, at least 0; None where no gradient reaches the layer. Of a layer that runs
         several times the sum.
     """
-    outputs: list[Tensor] = []
-
-    def catch(module: nn.Module, inputs: Any, output: Any) -> Any:
-        """Let the graph begin here; the copy may be changed in place by what follows."""
-        tensor = tensor_of(output)
-        if tensor is None:
-            return None
-        leaf = tensor.detach().clone().requires_grad_()
-        outputs.append(leaf)
-        return (leaf.clone(), *output[1:]) if isinstance(output, tuple) else leaf.clone()
-
-    handle = model.module.get_submodule(layer.name).register_forward_hook(catch)
-    try:
-        with torch.enable_grad(), forward_errors():
-            value = evidence(model.forward(values)).sum()
-            gradients = differentiate(value, outputs)
-    finally:
-        handle.remove()
+    seen = layer_gradients if model.has_layers else operation_gradients
+    found = seen(model, values, name=layer.name, evidence=evidence)
     input_hw = spatial_hw(values)
-    maps = [
-        weigh(output, gradient, input_hw=input_hw)
-        for output, gradient in zip(outputs, gradients, strict=True)
-        if gradient is not None
-    ]
-    reached = [found for found in maps if found is not None]
+    maps = [weigh(output, gradient, input_hw=input_hw) for output, gradient in found if gradient is not None]
+    reached = [one for one in maps if one is not None]
     return torch.stack(reached).sum(dim=0) if reached else None
-
-
-def differentiate(value: Tensor, outputs: list[Tensor]) -> tuple[Tensor | None, ...]:
-    """Gradients of a value; None of what it does not depend on."""
-    if not value.requires_grad:
-        return (None,) * len(outputs)
-    return torch.autograd.grad(value, outputs, allow_unused=True)
 
 
 def weigh(output: Tensor, gradient: Tensor, *, input_hw: tuple[int, int]) -> Tensor | None:
@@ -72,7 +44,7 @@ def weigh(output: Tensor, gradient: Tensor, *, input_hw: tuple[int, int]) -> Ten
     form = find_form(tuple(output.shape), input_hw=input_hw)
     if form is None:
         return None
-    planes, slopes = form.to_planes(output.detach()), form.to_planes(gradient)  # (1, C, h, w)
+    planes, slopes = form.to_planes(output), form.to_planes(gradient)  # (1, C, h, w)
     if not bool(slopes.any()):
         return None
     weights = slopes.mean(dim=(2, 3), keepdim=True)

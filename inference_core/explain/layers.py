@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from inference_core.errors import ConfigError
-from inference_core.explain.gradient_model import GradientModel
-from inference_core.explain.spatial_form import SpatialForm, find_form
+from inference_core.explain.gradient_model import GradientModel, forward_errors
+from inference_core.explain.spatial_form import SpatialLayer, find_form, spatial_hw, tensor_of
+from inference_core.explain.targets import Value
 from inference_core.output_spec import TaskName
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)
@@ -21,15 +21,6 @@ LEAST_SHARE = 64
 """Maps coarser than the input divided by this are pooled context, no features of places."""
 MAX_NAMED = 10
 """Layers that a message names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpatialLayer:
-    """A layer and the form of its output."""
-
-    name: str
-    """As ``named_modules`` has it."""
-    form: SpatialForm
 
 
 def trace_layers(model: GradientModel, values: Tensor) -> list[SpatialLayer]:
@@ -60,12 +51,6 @@ def trace_layers(model: GradientModel, values: Tensor) -> list[SpatialLayer]:
     return found
 
 
-def spatial_hw(values: Tensor) -> tuple[int, int]:
-    """Height and width of a model's input, (B, C, h, w) or (B, h, w, C) with at most 4 channels."""
-    height, width = values.shape[1:3] if values.shape[1] > 4 and values.shape[3] <= 4 else values.shape[2:]
-    return height, width
-
-
 @contextmanager
 def hooked(module: nn.Module, note: Any) -> Iterator[None]:
     """Let ``note(name, module, output)`` see every output of a layer below a module."""
@@ -81,11 +66,43 @@ def hooked(module: nn.Module, note: Any) -> Iterator[None]:
             handle.remove()
 
 
-def tensor_of(output: Any) -> Tensor | None:
-    """The tensor that a layer gives, or the first of a tuple."""
-    if isinstance(output, tuple) and output:
-        output = output[0]
-    return output if isinstance(output, Tensor) else None
+def layer_gradients(
+    model: GradientModel, values: Tensor, *, name: str, evidence: Value
+) -> list[tuple[Tensor, Tensor | None]]:
+    """What a layer gives each time that it runs, and the gradient of the target by it, None where there is none.
+
+    Args:
+        model: runs forward, and back to the layer.
+        values: (1, ...) its input.
+        name: of the layer.
+        evidence: reads what is explained from the outputs.
+    """
+    outputs: list[Tensor] = []
+
+    def catch(module: nn.Module, inputs: Any, output: Any) -> Any:
+        """Let the graph begin here; the copy may be changed in place by what follows."""
+        tensor = tensor_of(output)
+        if tensor is None:
+            return None
+        leaf = tensor.detach().clone().requires_grad_()
+        outputs.append(leaf)
+        return (leaf.clone(), *output[1:]) if isinstance(output, tuple) else leaf.clone()
+
+    handle = model.module.get_submodule(name).register_forward_hook(catch)
+    try:
+        with torch.enable_grad(), forward_errors():
+            value = evidence(model.forward(values)).sum()
+            gradients = differentiate(value, outputs)
+    finally:
+        handle.remove()
+    return [(output.detach(), gradient) for output, gradient in zip(outputs, gradients, strict=True)]
+
+
+def differentiate(value: Tensor, outputs: list[Tensor]) -> tuple[Tensor | None, ...]:
+    """Gradients of a value; None of what it does not depend on."""
+    if not value.requires_grad:
+        return (None,) * len(outputs)
+    return torch.autograd.grad(value, outputs, allow_unused=True)
 
 
 def ranked_layers(
@@ -118,7 +135,8 @@ def name_layer(model: GradientModel, layers: Sequence[SpatialLayer], name: str, 
     for layer in reversed(layers):
         if layer.name == name:
             return layer
-    known = [part for part, _ in model.module.named_modules() if part]
+    modules = [part for part, _ in model.module.named_modules() if part] if model.has_layers else []
+    known = modules or [layer.name for layer in layers]
     names = list(dict.fromkeys(layer.name for layer in reversed(layers)))
     shown = f"layers with a map, the last first: {', '.join(names[:MAX_NAMED]) or 'none'}"
     if name not in known:

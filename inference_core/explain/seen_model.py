@@ -17,8 +17,11 @@ from inference_core.explain.explanation import Method
 from inference_core.explain.found import Found, Wish, mean_color
 from inference_core.explain.gradcam import gradcam
 from inference_core.explain.gradient_model import GradientModel
-from inference_core.explain.layers import SpatialLayer, name_layer, ranked_layers, spatial_hw, trace_layers
+from inference_core.explain.layers import name_layer, ranked_layers, trace_layers
+from inference_core.explain.no_layer import NoLayerError
+from inference_core.explain.operations import trace_operations
 from inference_core.explain.reading import Reading
+from inference_core.explain.spatial_form import SpatialLayer, spatial_hw
 from inference_core.explain.targets import Aim, Target, Value, as_numpy
 from inference_core.models.package import ModelPackage
 from inference_core.records import FloatArray, Prepared, Uint8Array
@@ -31,7 +34,7 @@ class SeenModel:
     """A model whose module is at hand. Views and dropout are left out: one plain forward is explained.
 
     Args:
-        package: of a format that has layers.
+        package: of a format that torch runs.
         device: a torch device name.
 
     Raises:
@@ -60,8 +63,7 @@ class SeenModel:
             prepared.placement,
             spec=self._reading.spec,
             is_decoded=self._reading.is_decoded,
-            class_id=wish.class_id,
-            object_index=wish.object_index,
+            wish=wish,
         )
         value = sum(float(as_numpy(target.evidence(outputs[index]))[0]) for index, target in aim.targets.items())
         if method == "gradcam":
@@ -96,14 +98,14 @@ class SeenModel:
             ConfigError: there is none.
         """
         values = self._model.normalize(tile[None])
-        layers = trace_layers(self._model, values)
+        layers = trace_layers(self._model, values) if self._model.has_layers else trace_operations(self._model, values)
         if name:
             return name_layer(self._model, layers, name, values)
         ranked = ranked_layers(layers, task=self._reading.spec.task, input_hw=spatial_hw(values))
         for layer in ranked[:MAX_TRIED]:
             if gradcam(self._model, values, layer=layer, evidence=self._evidence(target)) is not None:
                 return layer
-        raise ConfigError(
+        raise NoLayerError(
             "gradcam needs a layer whose output is a map of the input and that the answer depends on, the model has "
             "none behind a convolution; take occlusion, saliency or integrated_gradients, or name a layer",
             key="method",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -35,6 +35,28 @@ class SpatialForm:
             return output.permute(0, 3, 1, 2)
         tokens = output[:, self.num_extra :]
         return tokens.transpose(1, 2).reshape(len(output), -1, *self.grid_hw)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpatialLayer:
+    """A layer, or an operation of a graph without layers, and the form of its output."""
+
+    name: str
+    """As ``named_modules`` has it; of an operation as torch.export names it."""
+    form: SpatialForm
+
+
+def spatial_hw(values: Tensor) -> tuple[int, int]:
+    """Height and width of a model's input, (B, C, h, w) or (B, h, w, C) with at most 4 channels."""
+    height, width = values.shape[1:3] if values.shape[1] > 4 and values.shape[3] <= 4 else values.shape[2:]
+    return height, width
+
+
+def tensor_of(output: Any) -> Tensor | None:
+    """The tensor that a layer gives, or the first of a tuple."""
+    if isinstance(output, tuple) and output:
+        output = output[0]
+    return output if isinstance(output, Tensor) else None
 
 
 def find_form(shape: tuple[int, ...], *, input_hw: tuple[int, int]) -> SpatialForm | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +13,10 @@ from inference_core.engines.protocol import Array
 
 Value = Callable[[Mapping[str, Array]], Array]
 """Reads (B,) numbers from a model's outputs to a batch."""
+
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1 and y1 in an image's pixels."""
 
 
 class Target(Protocol):
@@ -36,9 +40,9 @@ class Aim:
     label: str
     score: float
     """As the answer tells it."""
-    box_xyxy: tuple[float, float, float, float] | None = None
-    """In the image's pixels, with detection."""
-    targets: Mapping[int, Target]
+    box_xyxy: Box | None = None
+    """With detection."""
+    targets: Mapping[int, Target] = field(default_factory=dict)
     """By the number of the tile; the others have no part in it."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import BinaryIO
@@ -24,7 +24,7 @@ from inference_core.export.shard_part import Lines, MergedFile, ShardPart, Write
 from inference_core.export.table_lines import csv_line, csv_lines, json_lines
 from inference_core.provenance import canonical_json, digest_of
 
-EXPORT_SCHEMA = 1
+EXPORT_SCHEMA = 2
 """Raised when a format is written otherwise."""
 RECORD_FILE, PARTS = "export.json", "_parts"
 WRITERS = 16
@@ -61,7 +61,18 @@ class Counts:
     image_files: int
 
 
-def export_run(source: ExportSource, name: str, target: str, options: ExportOptions) -> Exported:
+def tell_nobody(num_rows: int) -> None:
+    """Shows no progress."""
+
+
+def export_run(
+    source: ExportSource,
+    name: str,
+    target: str,
+    options: ExportOptions,
+    *,
+    advance: Callable[[int], None] = tell_nobody,
+) -> Exported:
     """Write one format.
 
     Args:
@@ -69,6 +80,7 @@ def export_run(source: ExportSource, name: str, target: str, options: ExportOpti
         name: of the format.
         target: folder or prefix of the format's files.
         options: what is told.
+        advance: called with how many more rows are done.
 
     Raises:
         ConfigError: the run kept no masks, which the format needs.
@@ -80,10 +92,11 @@ def export_run(source: ExportSource, name: str, target: str, options: ExportOpti
         raise JobError(f"{source.output} must have a committed shard to be exported, got none; run the job first")
     digest = digest_of([EXPORT_SCHEMA, name, asdict(options), asdict(source), list(shards.items())])
     if (found := read_record(target)) is not None and found.digest == digest:
+        advance(found.num_images + found.num_left_out)
         return found
     exporter = Exporter(source, name, options, shards=shards)
     parts = storage.join(target, PARTS, digest[:16])
-    counts = exporter.write_parts(parts, target)
+    counts = exporter.write_parts(parts, target, advance=advance)
     for path, pieces in exporter.merged_files.items():
         with storage.open_for_write(storage.join(target, *path.split("/"))) as file:
             write_merged(file, pieces, parts=parts, shard_ids=list(shards))
@@ -148,29 +161,34 @@ class Exporter:
             names = pq.read_schema(file).names
         return {"rows.csv": (csv_line(names) + "\n", lines)}
 
-    def write_parts(self, parts: str, target: str) -> list[Counts]:
+    def write_parts(self, parts: str, target: str, *, advance: Callable[[int], None]) -> list[Counts]:
         """Write the parts that are not there.
 
         Args:
             parts: where they go.
             target: where files of single images go.
+            advance: called with how many more rows are done.
         """
         done = {entry.path for entry in storage.list_objects(parts)}
         counts = []
         for shard_id, uri in self._shards.items():
             marker = storage.join(parts, f"{shard_id:06d}.json")
             if f"{shard_id:06d}.json" in done:
-                counts.append(Counts(**json.loads(storage.read_bytes(marker))))
-                continue
-            part, found = self._part(uri)
-            write_files(part.files, target)
-            for section, lines in part.lines.items():
-                storage.replace(
-                    part_uri(parts, shard_id, section), "\n".join(lines).encode("utf-8", "backslashreplace")
-                )
-            storage.replace(marker, canonical_json(asdict(found)).encode())
+                found = Counts(**json.loads(storage.read_bytes(marker)))
+            else:
+                found = self._write_part(shard_id, uri, parts=parts, target=target)
+                storage.replace(marker, canonical_json(asdict(found)).encode())
             counts.append(found)
+            advance(found.images + found.left_out)
         return counts
+
+    def _write_part(self, shard_id: int, uri: str, *, parts: str, target: str) -> Counts:
+        """Write all of a part but its counts."""
+        part, found = self._part(uri)
+        write_files(part.files, target)
+        for section, lines in part.lines.items():
+            storage.replace(part_uri(parts, shard_id, section), "\n".join(lines).encode("utf-8", "backslashreplace"))
+        return found
 
     def _part(self, uri: str) -> tuple[ShardPart, Counts]:
         """One shard."""

@@ -55,6 +55,7 @@ class FiftyOneWriter:
         is_local = image.uri.startswith(LOCAL)
         sample: dict[str, Any] = {
             "filepath": image.uri[len(LOCAL) :] if is_local else f"data/{file_name(image.image_id)}",
+            "_media_type": "image",  # else FiftyOne goes by suffixes, and one name without one fails the whole import
             "tags": [],
             "metadata": {"_cls": "ImageMetadata", "width": width, "height": height},
             "image_id": image.image_id,

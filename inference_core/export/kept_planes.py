@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from numpy.typing import NDArray
+import numpy as np
 
 from inference_core import storage
 from inference_core.export.mask_files import read_plane
 from inference_core.export.mask_runs import mask_of_runs
+from inference_core.records import Uint8Array
 
 MASK_COLUMNS = ("mask_path", "mask_rle")
 """Where a row may say what its mask is."""
 
 
-def read_kept_mask(output: str, row: Mapping[str, Any]) -> NDArray[Any] | None:
-    """The (H, W) class ids of a row's mask, None where the run kept none.
+def read_kept_mask(output: str, row: Mapping[str, Any]) -> Uint8Array | None:
+    """The (H, W) uint8 class ids of a row's mask, None where the run kept none.
 
     Args:
         output: the run's folder or prefix.
@@ -33,4 +34,4 @@ def read_kept_mask(output: str, row: Mapping[str, Any]) -> NDArray[Any] | None:
     if path is None:
         return None
     uri = storage.join(output, *path.split("/"))
-    return read_plane(storage.read_bytes(uri), origin=uri)
+    return read_plane(storage.read_bytes(uri), origin=uri).astype(np.uint8, copy=False)  # 16 bits hold no more

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from inference_core.errors import InputError, JobError
 from inference_core.export.masks import FAST_COMPRESSION, encode_mask
@@ -155,5 +156,6 @@ def parse_plane(data: bytes) -> NDArray[Any]:
         return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
     if data.startswith(TIFF_STARTS):
         return read_tiff(data)
-    with Image.open(io.BytesIO(data)) as image:
+    # Not Image.open, which refuses 179 million pixels and more: a run may be told to take such images.
+    with PngImageFile(io.BytesIO(data)) as image:
         return np.asarray(image)

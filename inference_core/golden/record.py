@@ -7,24 +7,17 @@ model digest; the record says for which digest it was sealed.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from inference_core.engines.protocol import Precision
 from inference_core.hooks.named import code_digests
-from inference_core.models.package import ModelPackage
+from inference_core.models.package import NOT_IN_DIGEST, ModelPackage
 from inference_core.records import Placement
-from inference_core.validation import Frac, Frozen, plain_facts
-
-NOT_IDENTITY = ("name", "weights", "weights_sha256")
-"""Keys of ``model.yaml`` that change no answer."""
+from inference_core.validation import Frac, Frozen, NonNegativeFloat, PositiveInt, plain_facts
 
 GOLDEN_FOLDER = "golden"
 GOLDEN_FILE = "golden.json"
 GOLDEN_SCHEMA = 1
-
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Tolerance(Frozen):
@@ -32,10 +25,10 @@ class Tolerance(Frozen):
 
     prepared_frac: Frac = 0.0
     """Share of prepared values that may differ: none, since preparing is integer arithmetic of named libraries."""
-    outputs_abs: NotNegative = 1e-5
+    outputs_abs: NonNegativeFloat = 1e-5
     """A raw output may be off by this and ``outputs_rel`` times the output's largest magnitude: of a replay in the
     precision that was sealed."""
-    outputs_rel: NotNegative = 1e-4
+    outputs_rel: NonNegativeFloat = 1e-4
     """Engines were measured to differ by up to 1.3e-5 of the largest magnitude, on six models of all tasks; a ``scale``
     that is wrong by 0.4 % moves the same outputs by 2e-3 and more."""
     answers_frac: Frac = 1e-3
@@ -54,7 +47,7 @@ class SealedOutput(Frozen):
     dtype: str
     num_values: int
     """Of all tiles together, in their order."""
-    step: Annotated[int, Field(gt=0)]
+    step: PositiveInt
     """Every so many values one is kept, from the first; 1 keeps all."""
     largest: float
     """Largest magnitude of any value."""
@@ -71,7 +64,7 @@ class SealedImage(Frozen):
     """(T, h, w, C)."""
     tiles_sha256: str
     """Of all prepared values."""
-    tiles_step: Annotated[int, Field(gt=0)]
+    tiles_step: PositiveInt
     """Likewise of the prepared values."""
     placement: Placement
     outputs: tuple[SealedOutput, ...]
@@ -102,7 +95,7 @@ class GoldenRecord(Frozen):
 
 def identity_of(package: ModelPackage) -> dict[str, Any]:
     """What a package says that is not a default, and the SHA-256 of its weights and of the code that it names."""
-    facts = {key: value for key, value in plain_facts(package.spec).items() if key not in NOT_IDENTITY}
+    facts = {key: value for key, value in plain_facts(package.spec).items() if key not in NOT_IN_DIGEST}
     code = code_digests(package.spec, package.code)
     if package.members:
         facts["members"] = [member.digest for member in package.members]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from inference_core.architecture_spec import Format
 from inference_core.errors import ConfigError
 from inference_core.importing.draft import Draft
 from inference_core.importing.given import Given
 from inference_core.importing.source import Source
 from inference_core.models.weights import Weights, read_weights
-from inference_core.spec import Format
 
 
 def draft_source(source: Source, *, given: Given) -> Draft:

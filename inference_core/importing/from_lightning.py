@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from inference_core.architecture_spec import TIMM_PREFIX, ArchitectureSpec
 from inference_core.errors import ConfigError
 from inference_core.importing.draft import Draft, Fact, Gap
 from inference_core.importing.from_state_dict import (
@@ -21,7 +22,6 @@ from inference_core.importing.input_facts import GraphInput, draft_input, joined
 from inference_core.models.architectures import find_factory
 from inference_core.models.lightning import HYPER_PARAMETERS_NAME, hyper_parameters_of, option_names, read_lightning
 from inference_core.models.weights import read_weights
-from inference_core.spec import TIMM_PREFIX, ArchitectureSpec
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from inference_core.architecture_spec import Format
 from inference_core.engines.openvino_engine import name_of, open_core, read_model
 from inference_core.importing.draft import Draft
 from inference_core.importing.graph import draft_graph
 from inference_core.importing.input_facts import GraphInput, only_input
 from inference_core.models.weights import Weights
-from inference_core.spec import Format
 
 ENDINGS = {"Softmax": "softmax", "SoftMax": "softmax", "Sigmoid": "sigmoid"}
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from inference_core.architecture_spec import Format
 from inference_core.importing.draft import Draft, Fact
 from inference_core.importing.findings import put
 from inference_core.importing.input_facts import GraphInput, draft_input, joined
 from inference_core.importing.output_facts import OutputTraits, draft_outputs
 from inference_core.importing.probe import probe
 from inference_core.models.weights import Weights
-from inference_core.spec import Format
 
 UNNAMED = re.compile(r"[^\w.\-]+")
 """What a package's name may not hold."""

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from inference_core.architecture_spec import TIMM_PREFIX, ArchitectureSpec
 from inference_core.errors import ConfigError, ModelError
 from inference_core.hooks.function import import_object
 from inference_core.hooks.package_code import NO_CODE, PackageCode
 from inference_core.models.timm_model import BUILD_ERRORS, build_timm
-from inference_core.spec import TIMM_PREFIX, ArchitectureSpec
 
 if TYPE_CHECKING:
     from torch import nn

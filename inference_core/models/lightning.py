@@ -10,12 +10,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from inference_core.architecture_spec import ArchitectureSpec
 from inference_core.errors import ConfigError, ModelError
 from inference_core.hooks.package_code import NO_CODE, PackageCode
 from inference_core.models.architectures import build_architecture, find_factory
 from inference_core.models.checkpoint import Checkpoint, load_into, read_checkpoint, shown
 from inference_core.models.prefix import fit_names
-from inference_core.spec import ArchitectureSpec
 
 if TYPE_CHECKING:
     from torch import nn

@@ -233,7 +233,9 @@ def model_digest(
     if spec.ensemble is not None:
         weighed = zip(spec.ensemble.members, members, strict=True)
         named_by_digest = [{"weight": member.weight, "digest": digest} for member, digest in weighed]
-        facts["ensemble"] = {**facts["ensemble"], "members": named_by_digest}
+        # Rows tell what each member after the first changed, by its name.
+        told = spec.ensemble.member_names[1:]
+        facts["ensemble"] = {**facts["ensemble"], "members": named_by_digest, "told": list(told)}
     digests = code_digests(spec, code)
     named = {"code": digests} if digests else {}
     return digest_of({"schema": DIGEST_SCHEMA, "spec": facts, "weights": weights_sha256, **named})

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from inference_core.architecture_spec import TIMM_PREFIX, ArchitectureSpec
 from inference_core.errors import ConfigError
 from inference_core.output_spec import TaskName
-from inference_core.spec import TIMM_PREFIX, ArchitectureSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from inference_core.architecture_spec import ArchitectureSpec
 from inference_core.errors import ModelError
 from inference_core.hooks.package_code import NO_CODE, PackageCode
 from inference_core.models.architectures import build_architecture
@@ -20,7 +21,6 @@ from inference_core.models.package import ModelPackage
 from inference_core.models.prefix import fit_names
 from inference_core.models.timm_model import drop_classifier, timm_architecture
 from inference_core.models.weights import Weights
-from inference_core.spec import ArchitectureSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

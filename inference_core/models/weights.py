@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inference_core import storage
+from inference_core.architecture_spec import Format
 from inference_core.errors import MissingObjectError, ModelError
 from inference_core.models.huggingface_folder import read_model_files
 from inference_core.models.onnx_side_files import list_side_files
 from inference_core.provenance import sha256_hex
-from inference_core.spec import Format
 
 IR_NAMES = {".xml": "model.xml", ".bin": "model.bin"}
 """OpenVINO's two files under names of their own, so that renaming them keeps the digest."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
+from inference_core.architecture_spec import Format
 from inference_core.engines.table import ENGINES_OF_FORMAT
 from inference_core.errors import ConfigError
-from inference_core.spec import Format
 
 GraphLevel = Literal["basic", "extended"]
 Int8Kind = Literal["dynamic", "static"]

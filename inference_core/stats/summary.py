@@ -7,7 +7,7 @@ nothing. All sums are integers, so a merge is exact and gives the same bits in w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -214,8 +214,10 @@ class Summary:
         return replace(self, timings=Timings.empty())
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object that ``from_json`` reads back exactly."""
-        return {"schema": SCHEMA, **json_from_record(self)}
+        """A JSON object that ``from_json`` reads back exactly; without the parts of which the rows tell nothing."""
+        silent = {part.name for part in TOLD if getattr(self, part.name) == getattr(NOTHING_TOLD, part.name)}
+        parts = json_from_record(self)
+        return {"schema": SCHEMA, **{name: value for name, value in parts.items() if name not in silent}}
 
     @classmethod
     def from_json(cls, data: object) -> Summary:
@@ -229,6 +231,11 @@ class Summary:
         if schema != SCHEMA:
             raise ValueError(f"summary.schema must be {SCHEMA}, got {schema!r}; read it with the version that wrote it")
         return record_from_json(cls, fields, name="summary")
+
+
+NOTHING_TOLD = Summary.empty(task="embedding", class_names=())
+TOLD = tuple(part for part in fields(Summary) if part.default_factory is not MISSING)
+"""The parts of columns that packages ask for."""
 
 
 def equal_but_timings(a: Summary, b: Summary) -> bool:

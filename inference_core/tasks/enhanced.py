@@ -15,6 +15,7 @@ from inference_core.records import Placement, Uint8Array
 from inference_core.results import Embedding, Gain, Result, Spread
 from inference_core.spec import ModelSpec
 from inference_core.tasks.protocol import RawOutput, Task
+from inference_core.view_spec import IDENTITY
 
 TOLD = ("gain_changed", "gain_shift", "mutual_information", "score_std", "uncertainty")
 """Names of what an engine of several forwards gives beside the merged answer."""
@@ -106,11 +107,10 @@ class EnhancedTask:
 
 
 def step_names(spec: ModelSpec) -> Sequence[str]:
-    """Names of a package's views or members, in order; a member is named by its folder, doubles by their number."""
-    if spec.ensemble is None:
-        return spec.tta.views if spec.tta is not None else ("identity",)
-    names = [member.package.rstrip("/").rpartition("/")[2] or member.package for member in spec.ensemble.members]
-    return [name if names.count(name) == 1 else f"{name} {index}" for index, name in enumerate(names, start=1)]
+    """Names of a package's views or members, in order."""
+    if spec.ensemble is not None:
+        return spec.ensemble.member_names
+    return spec.tta.views if spec.tta is not None else (IDENTITY,)
 
 
 def mean_of(raw: RawOutput, name: str) -> float | None:

@@ -12,6 +12,7 @@ import numpy as np
 from inference_core.errors import ConfigError
 from inference_core.records import Uint8Array
 from inference_core.video.open_video import import_av, reason_of
+from inference_core.video.rising_times import RisingTimes
 
 FALLBACK_RATE = Fraction(25)
 """Frames for each second of a source that tells neither times nor a rate."""
@@ -48,6 +49,12 @@ class FrameReader:
     """Why reading ended before the end of the source, "" where it did not."""
     num_frames: int = field(default=0, init=False)
     """Frames that were read."""
+    num_damaged: int = field(default=0, init=False)
+    """Packets that could not be decoded."""
+    damage: str = field(default="", init=False)
+    """What was wrong with the last one."""
+    _is_sideways: bool = field(default=False, init=False)
+    _audio_times: dict[int, RisingTimes] = field(default_factory=dict, init=False)
 
     @property
     def stream(self) -> Any:
@@ -65,83 +72,126 @@ class FrameReader:
         return Fraction(self.stream.average_rate or self.stream.guessed_rate or FALLBACK_RATE)
 
     @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel by its height, once the picture is upright."""
+        aspect = Fraction(self.stream.sample_aspect_ratio or 1)
+        return 1 / aspect if self._is_sideways else aspect
+
+    @property
+    def has_end(self) -> bool:
+        """Whether the source tells how long it is, as files do."""
+        return self.container.duration is not None
+
+    @property
     def audio(self) -> list[Any]:
         """Streams of sound."""
         return list(self.container.streams.audio)
 
     def read(self) -> Iterator[VideoFrame]:
-        """Every frame. Where the file is damaged, reading ends and ``broken`` says why.
+        """Every frame. Damaged packets are left out; where the file cannot be read on, reading ends and ``broken`` says
+        why.
 
         Raises:
             ConfigError: there is no frame at all.
         """
-        av = import_av(key="source")
+        for frame, pts, time_s in self._timed():
+            yield VideoFrame(
+                frame_index=self.num_frames - 1,
+                pts=pts,
+                duration_pts=int(frame.duration or 0),
+                time_s=time_s,
+                pixels=upright_pixels(frame),
+            )
+
+    def read_times(self) -> Iterator[float]:
+        """Seconds of every frame since the first one, without its pixels.
+
+        Raises:
+            ConfigError: there is no frame at all.
+        """
+        for _, _, time_s in self._timed():
+            yield time_s
+
+    def _timed(self) -> Iterator[tuple[Any, int, float]]:
+        """FFmpeg's frames with their times: rising units, and seconds since the first one."""
         start: int | None = None
-        last: int | None = None
-        try:
-            for frame in self._decoded():
-                pts = self._pts_of(frame, last=last)
-                start = pts if start is None else start
-                yield VideoFrame(
-                    frame_index=self.num_frames,
-                    pts=pts,
-                    duration_pts=int(frame.duration or 0),
-                    time_s=round(float((pts - start) * self.time_base), 6),
-                    pixels=upright_pixels(frame),
-                )
-                last = pts
+        step = round(1 / self.rate / self.time_base)
+        times = RisingTimes(self.time_base)
+        for frame in self.decode():
+            pts = times.place(frame.pts, step=step)
+            start = pts if start is None else start
+            self._is_sideways = quarter_turns_of(frame) % 2 == 1
+            yield frame, pts, round(float((pts - start) * self.time_base), 6)
+
+    def decode(self) -> Iterator[Any]:
+        """Frames as FFmpeg gives them, of what is whole; sound goes its own way.
+
+        Raises:
+            ConfigError: there is no frame at all.
+        """
+        for packet in self._packets():
+            if packet.stream.type == "audio":
+                self._give_audio(packet)
+                continue
+            for frame in self._decode(packet):
                 self.num_frames += 1
-        except (av.FFmpegError, EOFError, OSError) as exc:
-            self.broken = reason_of(exc)
+                yield frame
         if not self.num_frames:
-            why = f" ({self.broken})" if self.broken else ""
+            why = f" ({self.broken or self.damage})" if self.broken or self.damage else ""
             raise ConfigError(f"must hold a frame, got a video without any{why}; give another file", key="source")
 
-    def _decoded(self) -> Iterator[Any]:
-        """Frames as FFmpeg gives them; sound goes its own way."""
-        wanted = [self.stream, *(self.audio if self.on_audio else [])]
-        for packet in self.container.demux(wanted):
-            if packet.stream.type == "audio":
-                if self.on_audio is not None and packet.dts is not None:
-                    self.on_audio(packet)
-                continue
-            yield from packet.decode()
+    def _give_audio(self, packet: Any) -> None:
+        """Sound, in times that rise."""
+        if self.on_audio is None or packet.dts is None:
+            return
+        times = self._audio_times.setdefault(packet.stream.index, RisingTimes(packet.time_base))
+        dts = times.place(packet.dts, step=int(packet.duration or 0))
+        packet.pts = dts if packet.pts is None else packet.pts + dts - packet.dts
+        packet.dts = dts
+        self.on_audio(packet)
 
-    def _pts_of(self, frame: Any, *, last: int | None) -> int:
-        """The time of a frame, made to rise where the source's does not."""
-        step = max(1, round(1 / self.rate / self.time_base))
-        expected = 0 if last is None else last + step
-        if frame.pts is None:
-            return expected
-        return frame.pts if last is None or frame.pts > last else last + 1
+    def _packets(self) -> Iterator[Any]:
+        """What the file is made of, up to where it can be read."""
+        packets = self.container.demux([self.stream, *(self.audio if self.on_audio else [])])
+        while True:
+            try:
+                packet = next(packets, None)
+            except self._errors as exc:
+                self.broken = reason_of(exc)
+                yield from self._delayed()
+                return
+            if packet is None:
+                return
+            yield packet
+
+    def _delayed(self) -> Iterator[Any]:
+        """What lets a decoder give the frames that it holds back."""
+        packet = import_av(key="source").Packet()
+        packet.stream = self.stream
+        yield packet
+
+    def _decode(self, packet: Any) -> list[Any]:
+        """The frames that a packet completes; none where it is damaged, and the next ones may be whole."""
+        try:
+            return list(packet.decode())
+        except self._errors as exc:
+            self.num_damaged += 1
+            self.damage = reason_of(exc)
+            return []
+
+    @property
+    def _errors(self) -> tuple[type[Exception], ...]:
+        """What FFmpeg raises of a source that is not whole."""
+        return import_av(key="source").FFmpegError, EOFError, OSError
 
 
 def upright_pixels(frame: Any) -> Uint8Array:
     """(H, W, 3) uint8 RGB of a frame, turned as its file says: phones film on their side."""
     pixels: Uint8Array = frame.to_ndarray(format="rgb24")
-    quarter_turns = round((getattr(frame, "rotation", 0) or 0) / 90) % 4
+    quarter_turns = quarter_turns_of(frame)
     return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels
 
 
-class FrameSampler:
-    """Which frames are wanted: each that is the first at or behind a multiple of ``1 / frames_per_s``.
-
-    Args:
-        frames_per_s: at most so many for each second; None for all.
-    """
-
-    SLACK_S = 5e-4
-    """Less than any frame lasts, and more than times are rounded by."""
-
-    def __init__(self, frames_per_s: float | None) -> None:
-        self._frames_per_s = frames_per_s
-        self._next_s = 0.0
-
-    def wants(self, time_s: float) -> bool:
-        """Whether a frame is wanted; ask for each, in order."""
-        if self._frames_per_s is None:
-            return True
-        if time_s < self._next_s - self.SLACK_S:
-            return False
-        self._next_s = (int((time_s + self.SLACK_S) * self._frames_per_s) + 1) / self._frames_per_s
-        return True
+def quarter_turns_of(frame: Any) -> int:
+    """How often a frame is turned against the clock to be upright."""
+    return round((getattr(frame, "rotation", 0) or 0) / 90) % 4

@@ -6,7 +6,6 @@ from collections import deque
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inference_core.errors import ConfigError
 from inference_core.records import FloatArray, Uint8Array
@@ -28,6 +27,12 @@ def read_smoothing(name: str, *, key: str) -> Smoothing:
     raise ConfigError(f"must be one of {', '.join(SMOOTHINGS)}, got {name!r}; choose one", key=key)
 
 
+def check_window(window_s: float) -> None:
+    """Raise ConfigError unless there is time to smooth over."""
+    if not window_s > 0:
+        raise ConfigError(f"must be above 0, got {window_s}; use none for no smoothing", key="window_s")
+
+
 class ScoreSmoother:
     """Smooths the scores of frames as they come.
 
@@ -37,8 +42,7 @@ class ScoreSmoother:
     """
 
     def __init__(self, method: Smoothing, *, window_s: float = DEFAULT_WINDOW_S) -> None:
-        if not window_s > 0:
-            raise ConfigError(f"must be above 0, got {window_s}; use none for no smoothing", key="window_s")
+        check_window(window_s)
         self._method, self._window_s = method, window_s
         self._last: tuple[float, FloatArray] | None = None
         self._seen: deque[tuple[float, FloatArray]] = deque()
@@ -76,8 +80,7 @@ class MaskSmoother:
     """
 
     def __init__(self, method: Smoothing, *, num_classes: int, window_s: float = DEFAULT_WINDOW_S) -> None:
-        if not window_s > 0:
-            raise ConfigError(f"must be above 0, got {window_s}; use none for no smoothing", key="window_s")
+        check_window(window_s)
         self._method, self._window_s, self._num_classes = method, window_s, num_classes
         self._votes: FloatArray | None = None
         self._last_s = 0.0
@@ -87,13 +90,14 @@ class MaskSmoother:
         """The smoothed mask of the next frame; where classes are equal, that of the frame itself.
 
         Args:
-            mask: (H, W) uint8 class ids, of one size for all frames, not modified.
+            mask: (H, W) uint8 class ids, not modified. Where the size changes, what was seen before is forgotten.
             time_s: of the frame, not before that of the last one.
         """
         if self._method == "none":
             return mask
-        if self._votes is None:
+        if self._votes is None or self._votes.shape[1:] != mask.shape:
             self._votes = np.zeros((self._num_classes, *mask.shape), np.float32)
+            self._seen.clear()
         votes = self._votes
         if self._method == "exponential":
             votes *= np.float32(1 - new_share(time_s - self._last_s, half_life_s=self._window_s))
@@ -117,23 +121,3 @@ def add_votes(votes: FloatArray, mask: Uint8Array, *, weight: float) -> None:
 def new_share(elapsed_s: float, *, half_life_s: float) -> float:
     """Weight of what is new after so long: the old one's is a half after each half-life."""
     return float(1 - 0.5 ** (max(elapsed_s, 0.0) / half_life_s))
-
-
-def smooth_scores(
-    scores: FloatArray, times_s: NDArray[np.float64], *, method: Smoothing, window_s: float = DEFAULT_WINDOW_S
-) -> FloatArray:
-    """All frames of a video smoothed.
-
-    Args:
-        scores: (N, K) float32, not modified.
-        times_s: (N,) of the frames, rising.
-        method: see ``ScoreSmoother``.
-        window_s: likewise.
-
-    Returns:
-        (N, K) float32.
-    """
-    smoother = ScoreSmoother(method, window_s=window_s)
-    pairs = zip(scores, times_s.tolist(), strict=True)
-    smoothed = [smoother.update(row, time_s=time_s) for row, time_s in pairs]
-    return np.stack(smoothed) if smoothed else scores

@@ -1,7 +1,8 @@
-"""What a video shows as a whole, and when: from the evidence of its frames."""
+"""What a video shows as a whole, and when: from the evidence of its frames, folded as they come."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,22 +11,7 @@ from numpy.typing import NDArray
 
 from inference_core.errors import ShapeError
 from inference_core.records import FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoEvent:
-    """A time in which a class shows without a break."""
-
-    label: str
-    start_s: float
-    """Of its first frame."""
-    end_s: float
-    """When its last frame ends."""
-    num_frames: int
-    score_mean: float
-    score_max: float
-    peak_s: float
-    """Time of the frame with the highest score."""
+from inference_core.video.events import EventFold, VideoEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,115 +38,110 @@ class VideoSummary:
     """By start, then by class."""
 
 
-def summarise_video(
-    evidence: FloatArray,
-    times_s: NDArray[np.float64],
-    *,
-    class_names: Sequence[str],
-    threshold: float,
-    min_event_s: float = 0.0,
-) -> VideoSummary:
-    """Sum a video up.
+class TimelineFold:
+    """Sums a video up frame by frame, in memory that does not grow with its length but for its events.
 
     Each frame counts for as long as it is shown, so that a variable rate changes nothing; the last one for the median
     of the others.
 
     Args:
-        evidence: (N, K) float32, smoothed or not; not modified.
-        times_s: (N,) of the frames, rising.
         class_names: (K,).
         threshold: a class shows in a frame from this evidence on, and above 0.
         min_event_s: shorter events are left out.
-
-    Raises:
-        ShapeError: the sizes do not fit.
     """
-    if evidence.shape != (len(times_s), len(class_names)):
-        raise ShapeError(
-            f"evidence must be ({len(times_s)}, {len(class_names)}) for these frames and classes, got "
-            f"{list(evidence.shape)}"
+
+    def __init__(self, class_names: Sequence[str], *, threshold: float, min_event_s: float = 0.0) -> None:
+        self._names = [*class_names, ""]
+        self._events = EventFold(class_names, threshold=threshold, min_event_s=min_event_s)
+        self._sums = np.zeros((2, len(class_names)))
+        """Evidence by the time that it is shown, and by frames for a video of one."""
+        self._times_best = np.zeros((2, len(class_names)))
+        """Time and frames in which a class is the best one."""
+        self._total_s = self._start_s = 0.0
+        self._num_frames = 0
+        self._gaps_us: Counter[int] = Counter()
+        self._last: tuple[float, FloatArray] | None = None
+        self._run = self._longest = (-1, 0.0, 0.0)
+        """Class, start and end of a time with one best class; class -1 where none shows."""
+
+    def add(self, evidence: FloatArray, *, time_s: float) -> None:
+        """One more frame.
+
+        Args:
+            evidence: (K,) float32, smoothed or not; not modified.
+            time_s: of the frame, not before that of the last one.
+
+        Raises:
+            ShapeError: the evidence is not of these classes.
+        """
+        if evidence.shape != self._sums.shape[1:]:
+            raise ShapeError(f"evidence must be ({len(self._names) - 1},) for these classes, got {evidence.shape}")
+        if self._last is None:
+            self._start_s = time_s
+        else:
+            self._gaps_us[round((time_s - self._last[0]) * 1e6)] += 1
+            self._count(end_s=time_s)
+        self._last = (time_s, evidence)
+
+    def finish(self) -> VideoSummary:
+        """What the video shows; call it once, behind the last frame."""
+        end_s = 0.0
+        if self._last is not None:
+            end_s = self._last[0] + median_of(self._gaps_us) / 1e6
+            self._count(end_s=end_s)
+        row, total = (0, self._total_s) if self._total_s else (1, max(self._num_frames, 1))
+        # Rounded, so that classes that are equal but for the last bits are equal; the first one of them counts.
+        means = (self._sums[row] / total).round(9)
+        shares = (self._times_best[row] / total).round(9)
+        mean, majority = best_of(means), best_of(shares)
+        return VideoSummary(
+            num_frames=self._num_frames,
+            start_s=self._start_s,
+            end_s=end_s,
+            mean_label=self._names[mean],
+            mean_score=float(means[mean]) if mean >= 0 else 0.0,
+            majority_label=self._names[majority],
+            majority_frac=float(shares[majority]) if majority >= 0 else 0.0,
+            longest_label=self._names[self._longest[0]],
+            longest_start_s=self._longest[1],
+            longest_end_s=self._longest[2],
+            events=self._events.finish(),
         )
-    ends_s = frame_ends(times_s)
-    lengths = ends_s - times_s
-    total_s = float(lengths.sum())
-    best = np.where(evidence.max(axis=1, initial=0.0) > 0, evidence.argmax(axis=1) if evidence.size else 0, -1)  # (N,)
-    weights = lengths / total_s if total_s else np.full(len(times_s), 1 / max(len(times_s), 1))
-    # Rounded, so that classes that are equal but for the last bits are equal; the first one of them counts.
-    means = (weights @ evidence).round(9) if len(times_s) else np.zeros(len(class_names))
-    mean_class = int(means.argmax()) if means.size and means.max() > 0 else -1
-    times_best = np.array([weights[best == index].sum() for index in range(len(class_names))]).round(9)
-    majority = int(times_best.argmax()) if times_best.size and times_best.max() > 0 else -1
-    longest = longest_run(best, times_s, ends_s)
-    names = [*class_names, ""]
-    return VideoSummary(
-        num_frames=len(times_s),
-        start_s=float(times_s[0]) if len(times_s) else 0.0,
-        end_s=float(ends_s[-1]) if len(times_s) else 0.0,
-        mean_label=names[mean_class],
-        mean_score=float(means[mean_class]) if mean_class >= 0 else 0.0,
-        majority_label=names[majority],
-        majority_frac=float(times_best[majority]) if majority >= 0 else 0.0,
-        longest_label=names[longest[0]],
-        longest_start_s=longest[1],
-        longest_end_s=longest[2],
-        events=find_events(
-            evidence, times_s, ends_s, class_names=class_names, threshold=threshold, min_event_s=min_event_s
-        ),
-    )
+
+    def _count(self, *, end_s: float) -> None:
+        """The last frame, which is shown until then."""
+        assert self._last is not None, "there is one"
+        start_s, evidence = self._last
+        weights = np.array([[end_s - start_s], [1.0]])
+        best = best_of(evidence)
+        self._sums += weights * evidence
+        if best >= 0:
+            self._times_best[:, best] += weights[:, 0]
+        self._total_s += end_s - start_s
+        self._num_frames += 1
+        self._run = (best, self._run[1] if best == self._run[0] else start_s, end_s)
+        if best >= 0 and length_of(self._run) > length_of(self._longest):
+            self._longest = self._run
+        self._events.add(evidence, start_s=start_s, end_s=end_s)
 
 
-def frame_ends(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) when each frame makes way for the next; the last one is shown as long as they are in the middle."""
-    if not len(times_s):
-        return times_s
-    gaps = np.diff(times_s)
-    last = float(np.median(gaps)) if len(gaps) else 0.0
-    return np.append(times_s[1:], times_s[-1] + last)
+def best_of(values: NDArray[np.floating]) -> int:
+    """The first of the highest values, -1 where none is above 0."""
+    best = int(values.argmax()) if values.size else -1
+    return best if best >= 0 and values[best] > 0 else -1
 
 
-def runs_of(is_in: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last index of each unbroken stretch of True."""
-    edges = np.diff(is_in.astype(np.int8), prepend=0, append=0)
-    return list(zip(np.flatnonzero(edges == 1).tolist(), (np.flatnonzero(edges == -1) - 1).tolist(), strict=True))
+def length_of(run: tuple[int, float, float]) -> float:
+    """Seconds of a run, -1 of none; rounded, so that the first of equal ones counts."""
+    return round(run[2] - run[1], 9) if run[0] >= 0 else -1.0
 
 
-def longest_run(
-    best: NDArray[np.intp], times_s: NDArray[np.float64], ends_s: NDArray[np.float64]
-) -> tuple[int, float, float]:
-    """Class, start and end of the longest time with one best class; class -1 where there is none."""
-    runs = [
-        (int(class_id), float(times_s[first]), float(ends_s[last]))
-        for class_id in np.unique(best[best >= 0]).tolist()
-        for first, last in runs_of(best == class_id)
-    ]
-    return max(runs, key=lambda run: (round(run[2] - run[1], 9), -run[1]), default=(-1, 0.0, 0.0))
-
-
-def find_events(
-    evidence: FloatArray,
-    times_s: NDArray[np.float64],
-    ends_s: NDArray[np.float64],
-    *,
-    class_names: Sequence[str],
-    threshold: float,
-    min_event_s: float,
-) -> tuple[VideoEvent, ...]:
-    """The times in which each class shows."""
-    events = []
-    for class_id, label in enumerate(class_names):
-        scores = evidence[:, class_id]
-        for first, last in runs_of((scores >= threshold) & (scores > 0)):
-            part = scores[first : last + 1]
-            if ends_s[last] - times_s[first] < min_event_s:
-                continue
-            event = VideoEvent(
-                label=label,
-                start_s=float(times_s[first]),
-                end_s=float(ends_s[last]),
-                num_frames=last - first + 1,
-                score_mean=float(part.mean()),
-                score_max=float(part.max()),
-                peak_s=float(times_s[first + int(part.argmax())]),
-            )
-            events.append((event.start_s, class_id, event))
-    return tuple(event for *_, event in sorted(events, key=lambda entry: entry[:2]))
+def median_of(counts: Counter[int]) -> float:
+    """The median of numbers of which it is known how often each one came; 0 of none."""
+    values = sorted(counts)
+    if not values:
+        return 0.0
+    places = np.cumsum([counts[value] for value in values])
+    middle = places[-1] - 1
+    low, high = (int(np.searchsorted(places, place, side="right")) for place in (middle // 2, (middle + 1) // 2))
+    return (values[low] + values[high]) / 2

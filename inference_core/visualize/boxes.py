@@ -12,8 +12,9 @@ from inference_core.records import Uint8Array
 from inference_core.results import Detection
 from inference_core.visualize.blend import ALPHA, blend
 from inference_core.visualize.label_places import LabelPlace, Rect, place_labels
-from inference_core.visualize.lettering import Font, fitted, font_px_for, ink_on, load_font, printable, text_size
+from inference_core.visualize.lettering import fitted, font_px_for, ink_on, load_font, printable, text_size, write
 from inference_core.visualize.palette import DEFAULT_PALETTE, Color, Palette
+from inference_core.visualize.typefaces import Font
 
 MAX_LABELS = 100
 """Names that are placed, those of the best objects; beyond, nobody reads them and looking for room takes long."""
@@ -103,7 +104,7 @@ def draw_names(
         if place is not None and text:
             left, top, right, bottom = place.rect
             draw.rectangle((left, top, right - 1, bottom - 1), fill=color)
-            draw.text((left + pad, (top + bottom) / 2), text, font=font, fill=ink_on(color), anchor="lm")
+            write(draw, (left + pad, (top + bottom) / 2), text, font=font, fill=ink_on(color), anchor="lm")
 
 
 def size_with_pad(text: str, font: Font, *, pad: int) -> tuple[int, int]:

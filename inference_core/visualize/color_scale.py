@@ -9,7 +9,16 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from inference_core.records import Uint8Array, check_array
-from inference_core.visualize.lettering import DARK, LIGHT, font_px_for, load_font, text_size
+from inference_core.visualize.lettering import (
+    DARK,
+    LIGHT,
+    fitted,
+    font_px_for,
+    load_font,
+    printable,
+    text_size,
+    write,
+)
 
 ScaleName = Literal["viridis", "inferno", "cividis"]
 """Scales whose lightness rises evenly: read alike by every eye, and in print."""
@@ -19,6 +28,8 @@ SCALES: dict[ScaleName, int] = {
     "cividis": cv2.COLORMAP_CIVIDIS,
 }
 TICKS = 5
+MIN_TITLE_PX = 120
+"""So much room a title may take beside the smallest picture."""
 
 
 def color_values(values: Uint8Array, *, scale: ScaleName = "viridis") -> Uint8Array:
@@ -35,14 +46,19 @@ def color_values(values: Uint8Array, *, scale: ScaleName = "viridis") -> Uint8Ar
     return np.ascontiguousarray(np.asarray(cv2.applyColorMap(values, SCALES[scale]))[..., ::-1])
 
 
+def scale_colors(scale: ScaleName) -> Uint8Array:
+    """(256, 3) uint8, the colour of the lowest value first."""
+    return color_values(np.arange(256, dtype=np.uint8)[None], scale=scale).reshape(-1, 3)
+
+
 def add_color_bar(
-    picture: Uint8Array, *, scale: ScaleName = "viridis", low: float = 0.0, high: float = 1.0, title: str = ""
+    picture: Uint8Array, colors: Uint8Array, *, low: float = 0.0, high: float = 1.0, title: str = ""
 ) -> Uint8Array:
-    """A picture with the bar of its scale at its right.
+    """A picture with the bar of its colours at its right.
 
     Args:
         picture: (H, W, 3) uint8, not modified.
-        scale: of the colours.
+        colors: (N, 3) uint8, that of the lowest value first.
         low: what the lowest colour stands for.
         high: the highest likewise.
         title: stands above the bar.
@@ -53,22 +69,23 @@ def add_color_bar(
     font = load_font(font_px_for(picture.shape[:2]))
     letter_width, line_height = text_size("0", font)
     bar_width, pad = max(8, line_height), max(4, line_height // 2)
+    title = fitted(printable(title), font, max_width_px=max(picture.shape[1] // 2, MIN_TITLE_PX))
     height = max(picture.shape[0], line_height * (TICKS + 3))
-    ticks = [f"{low + (high - low) * step / (TICKS - 1):.2f}" for step in range(TICKS)]
-    label_width = max(text_size(text, font)[0] for text in (*ticks, ""))
+    ticks = [f"{low + (high - low) * step / (TICKS - 1):.3g}" for step in range(TICKS)]
+    label_width = max(text_size(text, font)[0] for text in ticks)
     side_width = max(bar_width + label_width + letter_width, text_size(title, font)[0]) + 2 * pad
     canvas = Image.new("RGB", (picture.shape[1] + side_width, height), LIGHT)
     canvas.paste(Image.fromarray(picture), (0, 0))
     top = line_height * 2 if title else line_height
     bar_height = height - top - line_height
-    ramp = np.repeat(np.linspace(255, 0, bar_height).round().astype(np.uint8)[:, None], bar_width, axis=1)
+    shown = np.linspace(len(colors) - 1, 0, bar_height).round().astype(int)
     left = picture.shape[1] + pad
-    canvas.paste(Image.fromarray(color_values(ramp, scale=scale)), (left, top))
+    canvas.paste(Image.fromarray(np.repeat(colors[shown][:, None], bar_width, axis=1)), (left, top))
     draw = ImageDraw.Draw(canvas)
     draw.rectangle((left - 1, top - 1, left + bar_width, top + bar_height), outline=DARK)  # around the colours
-    draw.text((left, line_height // 3), title, font=font, fill=DARK)
+    write(draw, (left, line_height // 3), title, font=font, fill=DARK)
     for step, text in enumerate(ticks):
         y = top + (bar_height - 1) * (1 - step / (TICKS - 1))
         draw.line((left + bar_width, y, left + bar_width + letter_width // 2, y), fill=DARK)
-        draw.text((left + bar_width + letter_width, y), text, font=font, fill=DARK, anchor="lm")
+        write(draw, (left + bar_width + letter_width, y), text, font=font, fill=DARK, anchor="lm")
     return np.asarray(canvas)

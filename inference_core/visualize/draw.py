@@ -15,7 +15,7 @@ from inference_core.visualize.boxes import draw_objects
 from inference_core.visualize.charts import add_legend, draw_top_k
 from inference_core.visualize.contours import draw_contours
 from inference_core.visualize.grid import side_by_side
-from inference_core.visualize.overlay import tint_classes
+from inference_core.visualize.overlay import BACKGROUND, tint_classes
 from inference_core.visualize.palette import DEFAULT_PALETTE, Palette
 from inference_core.visualize.picture_size import MAX_SIDE_PX, working_copy
 from inference_core.visualize.score_maps import draw_score_map, draw_uncertainty
@@ -90,7 +90,8 @@ def draw_segmentation(
         drawn = draw_contours(tinted, result.mask, palette=palette)
     if kind == "side_by_side":
         drawn = side_by_side([pixels, drawn])
-    return add_legend(drawn, result, palette=palette) if has_legend else drawn
+    background = None if kind == "mask" else BACKGROUND
+    return add_legend(drawn, result, palette=palette, background=background) if has_legend else drawn
 
 
 def draw_change(

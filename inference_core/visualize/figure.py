@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,14 @@ from inference_core.errors import ConfigError
 from inference_core.records import Uint8Array
 from inference_core.results import Classification, Detection, MultiLabel, Result, Segmentation
 from inference_core.visualize.blend import ALPHA
-from inference_core.visualize.boxes import MAX_LABELS, drawn_rect
-from inference_core.visualize.charts import MAX_BARS, legend_lines, top_k_lines
+from inference_core.visualize.boxes import MAX_LABELS, drawn_rect, tint_objects
+from inference_core.visualize.charts import BAR, MAX_BARS, legend_lines, top_k_lines
 from inference_core.visualize.color_scale import ScaleName
 from inference_core.visualize.contours import class_outlines
 from inference_core.visualize.draw import Kind, check_kind, task_of
+from inference_core.visualize.figure_names import fitted_name, font_of, literal, name_of, width_pt
 from inference_core.visualize.label_places import place_labels
-from inference_core.visualize.lettering import ink_on, printable
+from inference_core.visualize.lettering import ink_on
 from inference_core.visualize.overlay import tint_classes
 from inference_core.visualize.palette import DEFAULT_PALETTE, Color, Palette
 from inference_core.visualize.picture_size import check_same_size, working_copy
@@ -31,8 +33,16 @@ FIGURE_FORMATS = ("pdf", "svg", "png")
 POINTS_PER_INCH = 72
 FONT_PT = 7.0
 """What journals ask for in figures."""
-LETTER_SHARE = 0.56
-"""Width of a letter of its height, on average, in the font of figures: more than most, so that grounds hold them."""
+LINE_SHARE = 1.25
+"""Height of a name's ground in heights of its letters."""
+PAD_SHARE = 0.3
+"""Of that height, what stands on each side of a name."""
+MAX_HEIGHT_MM = 240.0
+"""Of a picture: a page."""
+BARS_SHARE, MIN_BARS_IN, BAR_IN = 0.7, 1.4, 0.24
+"""Width of bars, of the picture's and in inches; and what each takes of the height."""
+MAX_NAME_SHARE = 0.6
+"""Of the picture's width."""
 SETTINGS: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "millrace", "font.size": FONT_PT}
 """Letters stay letters: they can be searched, and edited in a drawing program. The same figure is the same file."""
 
@@ -55,7 +65,8 @@ def save_figure(
         pixels: (H, W, 3) uint8, upright, not modified.
         result: of the image, in the same pixels.
         kind: as for ``draw_result``, but ``side_by_side``.
-        width_mm: of the picture without what stands beside it; 89 is one column of most journals.
+        width_mm: of the picture without what stands beside it; 89 is one column of most journals. Narrower where it
+            would be higher than a page.
         dpi: of the pixels in print, and of a PNG.
         alpha: share of a class's colour in a pixel, in [0, 1].
         palette: colours of classes.
@@ -90,13 +101,14 @@ def render_figure(
     chosen = check_kind(kind, task=task_of(result))
     if chosen == "side_by_side":
         raise ConfigError("must be of one picture in a figure, got side_by_side; make two", key="kind")
-    pixels, result = working_copy(pixels, result, max_side_px=max(1, round(width_mm / 25.4 * dpi * 2)))
+    size_in = printed_size(pixels.shape[:2], width_mm=width_mm)
+    pixels, result = working_copy(pixels, result, max_side_px=max(1, round(max(size_in) * dpi * 2)))
     with settings():
-        figure, axes = build_axes(pixels.shape[:2], width_mm=width_mm)
+        figure, axes = build_axes(pixels.shape[:2], size_in=size_in)
         if isinstance(result, Segmentation):
             draw_segmentation(figure, axes, pixels, result, kind=chosen, alpha=alpha, palette=palette)
         elif isinstance(result, Detection):
-            draw_detection(axes, pixels, result, palette=palette, width_mm=width_mm)
+            draw_detection(figure, axes, pixels, result, alpha=alpha, palette=palette)
         else:
             assert isinstance(result, Classification | MultiLabel), "other tasks have no kinds"
             draw_bars(figure, axes, pixels, result)
@@ -121,18 +133,30 @@ def settings() -> Iterator[None]:
         yield
 
 
-def build_axes(image_hw: tuple[int, ...], *, width_mm: float) -> tuple[Any, Any]:
+def printed_size(image_hw: tuple[int, ...], *, width_mm: float) -> tuple[float, float]:
+    """Width and height of a picture in inches: as wide as asked for, or as high as a page."""
+    width_in = min(width_mm, MAX_HEIGHT_MM * image_hw[1] / image_hw[0]) / 25.4
+    return width_in, width_in * image_hw[0] / image_hw[1]
+
+
+def build_axes(image_hw: tuple[int, ...], *, size_in: tuple[float, float]) -> tuple[Any, Any]:
     """A figure without a window and axes that are the image's pixels."""
     from matplotlib.figure import Figure
 
-    width_in = width_mm / 25.4
     height, width = image_hw
-    figure = Figure(figsize=(width_in, width_in * height / width))
+    figure = Figure(figsize=size_in)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     return figure, axes
+
+
+def side_axes(figure: Any, *, gap_in: float, width_in: float, min_height_in: float) -> Any:
+    """Axes at the right of the picture, as high as that, or higher where it is low."""
+    width, height = figure.get_size_inches()
+    share = max(1.0, min_height_in / height)
+    return figure.add_axes((1 + gap_in / width, 1 - share, width_in / width, share))
 
 
 def show_pixels(axes: Any, pixels: Uint8Array) -> None:
@@ -155,7 +179,7 @@ def draw_segmentation(
     if kind != "mask":
         for class_id, outlines in class_outlines(result.mask, background=0):
             draw_outlines(axes, outlines, color=palette.class_color(class_id))
-    draw_legend(axes, result, palette=palette)
+    draw_legend(axes, result, palette=palette, background=background)
 
 
 def draw_outlines(axes: Any, outlines: Any, *, color: Color) -> None:
@@ -166,52 +190,72 @@ def draw_outlines(axes: Any, outlines: Any, *, color: Color) -> None:
     axes.add_collection(PolyCollection(paths, facecolors="none", edgecolors=[unit(color)], linewidths=0.5))
 
 
-def draw_legend(axes: Any, result: Segmentation, *, palette: Palette) -> None:
+def draw_legend(axes: Any, result: Segmentation, *, palette: Palette, background: int | None) -> None:
     """Names of the classes that occur, at the right."""
     from matplotlib.patches import Patch
 
-    lines = legend_lines(result, palette=palette)
+    lines = legend_lines(result, palette=palette, background=background)
+    names = [name_of(line.text) for line in lines]
     patches = [
-        Patch(facecolor=unit(line.color), edgecolor="0.6", linewidth=0.4, label=f"{literal(line.text)}  {line.value}")
-        for line in lines
+        Patch(
+            facecolor="none" if line.color is None else unit(line.color),
+            edgecolor="0.6",
+            linewidth=0.4,
+            hatch="//////" if line.color is None else None,
+            label=f"{literal(name)}  {line.value}",
+        )
+        for line, name in zip(lines, names, strict=True)
     ]
-    axes.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False)
+    legend = axes.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_fontproperties(font_of(name, size_pt=FONT_PT))
 
 
 def draw_map(figure: Any, axes: Any, pixels: Uint8Array, result: Segmentation, *, kind: Kind) -> None:
     """Scores or uncertainty as colours over the image, with the bar of their scale."""
-    name: ScaleName = "viridis" if kind == "heatmap" else "inferno"
+    scale: ScaleName = "viridis" if kind == "heatmap" else "inferno"
     values = result.scores if kind == "heatmap" else uncertainty_of(result)
     title = kind if kind == "uncertainty" else result.labels[1] if is_binary(result) else "score"
     show_pixels(axes, pixels)
     height, width = pixels.shape[:2]
     shown = axes.imshow(
-        values / np.float32(255), extent=(0, width, height, 0), cmap=name, vmin=0, vmax=1, alpha=0.75,
+        values / np.float32(255), extent=(0, width, height, 0), cmap=scale, vmin=0, vmax=1, alpha=0.75,
         interpolation="none",
     )  # fmt: skip
-    bar = figure.colorbar(shown, cax=figure.add_axes((1.02, 0.0, 0.03, 1.0)))
-    bar.set_label(literal(title))
+    bar = figure.colorbar(shown, cax=side_axes(figure, gap_in=0.07, width_in=0.1, min_height_in=0.8))
+    name = name_of(title)
+    bar.set_label(literal(name), fontproperties=font_of(name, size_pt=FONT_PT))
     bar.outline.set_linewidth(0.4)
     bar.solids.set_alpha(1)
 
 
-def draw_detection(axes: Any, pixels: Uint8Array, result: Detection, *, palette: Palette, width_mm: float) -> None:
-    """Boxes as lines, names as letters, placed as in pictures."""
+def draw_detection(
+    figure: Any, axes: Any, pixels: Uint8Array, result: Detection, *, alpha: float, palette: Palette
+) -> None:
+    """Masks as pixels, boxes as lines, names as letters, placed as in pictures."""
     from matplotlib.patches import Rectangle
 
-    show_pixels(axes, pixels)
+    show_pixels(axes, tint_objects(pixels, result, alpha=alpha, palette=palette))
     boxes = [drawn_rect(box) for box in result.boxes_xyxy.tolist()]
     colors = [palette.object_color(int(class_id)) for class_id in result.class_ids]
     for (left, top, right, bottom), color in reversed(list(zip(boxes, colors, strict=True))):
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=unit(color), lw=0.8))
-    px_per_pt = pixels.shape[1] / (width_mm / 25.4 * POINTS_PER_INCH)
+    px_per_pt = pixels.shape[1] / (figure.get_figwidth() * POINTS_PER_INCH)
     font_pt = FONT_PT * 0.75
-    letter_px, line_px = font_pt * LETTER_SHARE * px_per_pt, font_pt * 1.25 * px_per_pt
     names = [
-        literal(f"{label} {float(score):.2f}")
+        fitted_name(
+            f"{label} {float(score):.2f}", max_width_pt=pixels.shape[1] / px_per_pt * MAX_NAME_SHARE, size_pt=font_pt
+        )
         for label, score in zip(result.labels[:MAX_LABELS], result.scores[:MAX_LABELS], strict=True)
     ]
-    sizes = [(round((len(name) + 0.6) * letter_px), round(line_px)) for name in names]
+    pad_pt = font_pt * PAD_SHARE
+    sizes = [
+        (
+            math.ceil((width_pt(name, size_pt=font_pt) + 2 * pad_pt) * px_per_pt),
+            math.ceil(font_pt * LINE_SHARE * px_per_pt),
+        )
+        for name in names
+    ]
     height, width = pixels.shape[:2]
     places = place_labels(boxes[:MAX_LABELS], sizes, image_hw=(height, width))
     for box, name, place, color in zip(boxes, names, places, colors, strict=False):
@@ -223,26 +267,27 @@ def draw_detection(axes: Any, pixels: Uint8Array, result: Detection, *, palette:
             axes.plot((left, nearest[0]), (top, nearest[1]), color=unit(color), lw=0.5)
         axes.add_patch(Rectangle((left, top), right - left, bottom - top, facecolor=unit(color), lw=0))
         middle = ((left + right) / 2, (top + bottom) / 2)
-        axes.text(*middle, name, fontsize=font_pt, color=unit(ink_on(color)), ha="center", va="center_baseline")
+        font = font_of(name, size_pt=font_pt)
+        axes.text(*middle, literal(name), font=font, color=unit(ink_on(color)), ha="center", va="center_baseline")
 
 
 def draw_bars(figure: Any, axes: Any, pixels: Uint8Array, result: Classification | MultiLabel) -> None:
     """The best classes as bars at the right of the image."""
     show_pixels(axes, pixels)
     lines = top_k_lines(result)[:MAX_BARS]
-    bars = figure.add_axes((1.06, 0.04, 0.7, 0.92))
-    bars.barh(range(len(lines)), [line.share for line in lines], color=[unit(line.color) for line in lines], height=0.4)
+    width_in = max(figure.get_figwidth() * BARS_SHARE, MIN_BARS_IN)
+    bars = side_axes(figure, gap_in=0.2, width_in=width_in, min_height_in=max(len(lines), 3) * BAR_IN)
+    room_pt = width_in * POINTS_PER_INCH * 0.8  # the rest is the score's
+    bars.barh(
+        range(len(lines)), [line.share for line in lines], color=[unit(line.color or BAR) for line in lines], height=0.4
+    )
     for index, line in enumerate(lines):
-        bars.text(0, index - 0.28, literal(line.text), ha="left", va="bottom")
+        name = fitted_name(line.text, max_width_pt=room_pt, size_pt=FONT_PT)
+        bars.text(0, index - 0.28, literal(name), ha="left", va="bottom", font=font_of(name, size_pt=FONT_PT))
         bars.text(1, index - 0.28, line.value, ha="right", va="bottom")
     bars.set_xlim(0, 1)
     bars.set_ylim(max(len(lines), 3) - 0.4, -0.9)
     bars.set_axis_off()
-
-
-def literal(text: str) -> str:
-    """A name as it is: Matplotlib would take dollar signs for formulas."""
-    return printable(text).replace("\\", "\\\\").replace("$", r"\$")
 
 
 def unit(color: Color) -> tuple[float, float, float]:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from inference_core.errors import ConfigError, ShapeError
 from inference_core.records import Uint8Array
-from inference_core.visualize.lettering import DARK, LIGHT, fitted, font_px_for, load_font, printable, text_size
+from inference_core.visualize.lettering import DARK, LIGHT, fitted, font_px_for, load_font, printable, text_size, write
 from inference_core.visualize.palette import Color
 from inference_core.visualize.picture_size import scale_pixels
 
@@ -93,7 +93,7 @@ def draw_grid(
         canvas.paste(Image.fromarray(picture), (left, top))
         if title:
             text = fitted(printable(str(title)), font, max_width_px=cell_width)
-            draw.text((left, top - title_height / 2), text, font=font, fill=DARK, anchor="lm")
+            write(draw, (left, top - title_height / 2), text, font=font, fill=DARK, anchor="lm")
     return np.asarray(canvas)
 
 

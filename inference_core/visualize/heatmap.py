@@ -12,7 +12,17 @@ from PIL import Image, ImageDraw
 
 from inference_core.errors import ShapeError
 from inference_core.records import FloatArray, Uint8Array, check_array
-from inference_core.visualize.lettering import DARK, LIGHT, font_px_for, load_font, printable, text_size
+from inference_core.visualize.color_scale import add_color_bar
+from inference_core.visualize.lettering import (
+    DARK,
+    LIGHT,
+    fitted,
+    font_px_for,
+    load_font,
+    printable,
+    text_size,
+    write,
+)
 
 POSITIVE = cv2.COLORMAP_INFERNO
 """Lightness rises evenly: dark red where there is little, yellow where there is most."""
@@ -23,7 +33,9 @@ GRAY_SHARE = 0.6
 """How much of an image's own colours is taken back, so that those of the heatmap are told apart from them."""
 PEAK_QUANTILE = 0.995
 """The value that takes the strongest colour: single pixels of gradients are far above all others."""
-BAR_STEPS = 5
+GROUND = 128.0
+"""Gray on which the bar shows its colours, as they lie over an image."""
+MAX_TITLE_CHARS = 200
 
 
 def draw_heatmap(
@@ -65,7 +77,9 @@ def draw_heatmap(
         picture = frame(picture, box_xyxy)
     if not has_bar:
         return picture
-    return add_bar(picture, low=-peak if (values < 0).any() else floor, peak=peak, title=title)
+    is_signed = bool((values < 0).any())
+    drawn = add_color_bar(picture, bar_colors(is_signed=is_signed), low=-peak if is_signed else floor, high=peak)
+    return add_heading(drawn, title) if title else drawn
 
 
 def check_heatmap(pixels: Uint8Array, heatmap: FloatArray) -> None:
@@ -119,28 +133,21 @@ def frame(picture: Uint8Array, box_xyxy: tuple[float, float, float, float]) -> U
     return np.asarray(image)
 
 
-def add_bar(picture: Uint8Array, *, low: float, peak: float, title: str) -> Uint8Array:
-    """A picture with a title above it and the bar of its colours at its right."""
+def bar_colors(*, is_signed: bool) -> Uint8Array:
+    """(256, 3) uint8, what values look like over middle gray, the lowest first."""
+    colors, alpha = color_shares(np.linspace(-1.0 if is_signed else 0.0, 1.0, 256)[None])
+    return np.rint(colors * alpha + GROUND * (1 - alpha)).astype(np.uint8).reshape(-1, 3)
+
+
+def add_heading(picture: Uint8Array, title: str) -> Uint8Array:
+    """A picture below a line of text."""
     font = load_font(font_px_for(picture.shape[:2]))
-    letter, line = text_size("0", font)
-    pad, bar_width = line // 2, line
-    head = line + 2 * pad if title else pad
-    labels = [f"{peak + (low - peak) * step / (BAR_STEPS - 1):.3g}" for step in range(BAR_STEPS)]
-    side = bar_width + letter + max(text_size(text, font)[0] for text in labels) + 2 * pad
-    height = max(picture.shape[0], line * (BAR_STEPS + 1))
-    canvas = Image.new("RGB", (picture.shape[1] + side, head + height + pad), LIGHT)
+    pad = text_size("", font)[1] // 2
+    text = fitted(printable(title, max_chars=MAX_TITLE_CHARS), font, max_width_px=picture.shape[1] - 2 * pad)
+    head = text_size("", font)[1] + 2 * pad
+    canvas = Image.new("RGB", (picture.shape[1], head + picture.shape[0]), LIGHT)
     canvas.paste(Image.fromarray(picture), (0, head))
-    draw = ImageDraw.Draw(canvas)
-    if title:
-        draw.text((pad, pad), printable(title, max_chars=max(8, canvas.width // max(letter, 1))), font=font, fill=DARK)
-    ramp = np.repeat(np.linspace(1.0, -1.0 if low < 0 else 0.0, height)[:, None], bar_width, axis=1)
-    colors, alpha = color_shares(ramp)
-    bar = np.rint(colors * alpha + 128.0 * (1 - alpha)).astype(np.uint8)
-    left = picture.shape[1] + pad
-    canvas.paste(Image.fromarray(bar), (left, head))
-    for step, text in enumerate(labels):
-        y = head + (height - line) * step // (BAR_STEPS - 1)
-        draw.text((left + bar_width + letter // 2, y), text, font=font, fill=DARK)
+    write(ImageDraw.Draw(canvas), (pad, head / 2), text, font=font, fill=DARK, anchor="lm")
     return np.asarray(canvas)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from PIL import ImageFont
+from PIL import ImageDraw
 
 from inference_core.visualize.palette import Color
+from inference_core.visualize.typefaces import OWN, Font, face_for, load_face, with_known_letters
 
 DARK, LIGHT = (0, 0, 0), (255, 255, 255)
 LUMA_LIMIT = 140
@@ -14,14 +15,39 @@ LUMA_LIMIT = 140
 MAX_CHARS = 60
 MIN_FONT_PX = 13
 """Below it letters cannot be read."""
+FALLBACK_SCALE = 0.92
+"""Other fonts are drawn smaller: their letters are larger at the same size."""
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-
-@lru_cache(maxsize=32)
 def load_font(size_px: int) -> Font:
-    """Pillow's own font, which is there on every machine."""
-    return ImageFont.load_default(size=float(size_px))
+    """The usual font at a size."""
+    font = load_face(OWN, float(size_px))
+    assert font is not None, "Pillow brings it"
+    return font
+
+
+def font_for(text: str, font: Font) -> Font:
+    """The font itself, or one about as large that has the letters of a text, where the machine has one."""
+    face = face_for(text)
+    if face == OWN:
+        return font
+    return load_face(face, float(round(getattr(font, "size", MIN_FONT_PX) * FALLBACK_SCALE))) or font
+
+
+def write(
+    draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, *, font: Font, fill: Color, anchor: str = "la"
+) -> None:
+    """Draw a line of text in its font, or in one that has its letters.
+
+    Args:
+        draw: where to.
+        xy: of the anchor.
+        text: one line; see ``printable``.
+        font: the usual one.
+        fill: colour of the letters.
+        anchor: which point of the line is meant, as Pillow says it.
+    """
+    draw.text(xy, text, font=font_for(text, font), fill=fill, anchor=anchor)
 
 
 def font_px_for(image_hw: tuple[int, int]) -> int:
@@ -31,7 +57,7 @@ def font_px_for(image_hw: tuple[int, int]) -> int:
 
 def text_size(text: str, font: Font) -> tuple[int, int]:
     """Width and height in pixels of a line, the height that of any line in the font."""
-    left, _, right, _ = font.getbbox(text)
+    left, _, right, _ = font_for(text, font).getbbox(text)
     return int(right - left + 0.999), line_height(font)
 
 
@@ -43,7 +69,12 @@ def line_height(font: Font) -> int:
 
 
 def printable(text: str, *, max_chars: int = MAX_CHARS) -> str:
-    """At most so many characters, without line ends and what a terminal would take for a command."""
+    """At most so many characters on one line, with codes for letters that no font has."""
+    return with_known_letters(clean_line(text, max_chars=max_chars))
+
+
+def clean_line(text: str, *, max_chars: int = MAX_CHARS) -> str:
+    """At most so many characters on one line, none of which turns the others around."""
     shown = "".join(char if char.isprintable() else " " for char in text[: max_chars + 1])
     return shown if len(text) <= max_chars else shown[: max_chars - 1] + "…"
 

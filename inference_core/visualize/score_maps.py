@@ -7,7 +7,7 @@ import numpy as np
 from inference_core.records import Uint8Array
 from inference_core.results import Segmentation
 from inference_core.visualize.blend import blend
-from inference_core.visualize.color_scale import add_color_bar, color_values
+from inference_core.visualize.color_scale import add_color_bar, color_values, scale_colors
 from inference_core.visualize.picture_size import check_same_size
 
 MAP_ALPHA = 0.75
@@ -31,7 +31,7 @@ def draw_score_map(
     check_same_size(pixels, result.scores, name="scores")
     colored = blend(pixels, color_values(result.scores), alpha=alpha)
     title = result.labels[1] if is_binary(result) else "score"
-    return add_color_bar(colored, title=title[:12]) if has_bar else colored
+    return add_color_bar(colored, scale_colors("viridis"), title=title) if has_bar else colored
 
 
 def draw_uncertainty(
@@ -51,7 +51,7 @@ def draw_uncertainty(
     values = uncertainty_of(result)
     check_same_size(pixels, values, name="uncertainty")
     colored = blend(pixels, color_values(values, scale="inferno"), alpha=alpha)
-    return add_color_bar(colored, scale="inferno", title="uncertainty") if has_bar else colored
+    return add_color_bar(colored, scale_colors("inferno"), title="uncertainty") if has_bar else colored
 
 
 def uncertainty_of(result: Segmentation) -> Uint8Array:

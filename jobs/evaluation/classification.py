@@ -18,38 +18,36 @@ from inference_core.evaluation.metrics.intervals import wilson
 from inference_core.evaluation.of_classes import ClassAnswers, evaluate_classes
 from inference_core.evaluation.write_back import Fitted
 from inference_core.spec import ModelSpec
-from jobs.evaluation.fit import Evaluated, Flags, Reals, fit_result, infer_scores, is_better, package_of
+from jobs.evaluation.fit import Evaluated, Flags, Reals, fit_result, is_better
 from jobs.evaluation.labelled_run import LabelledRun
 from jobs.evaluation.read_answers import class_answers_of_rows
 from jobs.evaluation.request import EvaluateRequest, FitRequest
 from jobs.evaluation.result import FitResult, SetFit
+from jobs.evaluation.scores_again import scores_again
 
 
 def evaluate_classification(run: LabelledRun, request: EvaluateRequest, is_fitted: Flags | None) -> Evaluated:
     """Accuracy and what belongs to it; calibration and conformal sets; which answers to believe."""
     classes = run.plan.classes
     answers = class_answers_of_rows(run)
-    spec: ModelSpec | None = None
-    plain: Reals | None = None
-    if request.infers or request.fit is not None:
-        package = package_of(run, request)
-        spec, plain = package.spec, infer_scores(run, package, names=run.image_ids)
-        whole = calibrated_scores(plain, spec, spec.calibration)
-        order = np.argsort(-whole, axis=1, kind="stable")
-        answers = ClassAnswers(truth=answers.truth, class_ids=order, scores=np.take_along_axis(whole, order, axis=1))
+    again = scores_again(run, request)
+    if again is not None:
+        order = np.argsort(-again.calibrated, axis=1, kind="stable")
+        ranked = np.take_along_axis(again.calibrated, order, axis=1)
+        answers = ClassAnswers(truth=answers.truth, class_ids=order, scores=ranked)
     findings = evaluate_classes(answers, classes, seed=request.seed)
     if is_fitted is None:
-        return Evaluated(findings=findings, is_inferred=plain is not None)
+        return Evaluated(findings=findings, is_inferred=again is not None)
     fit, scores = None, answers.scores[:, 0]
-    if request.fit is not None and spec is not None and plain is not None:
-        fit, whole = fit_classes(plain, answers.truth, is_fitted, spec=spec, asked=request.fit)
+    if request.fit is not None and again is not None:
+        fit, whole = fit_classes(again.plain, answers.truth, is_fitted, spec=again.spec, asked=request.fit)
         scores = whole.max(axis=1)  # by what is fitted, which does not change the best class
     sides = [sides_of_best_class(scores, answers.class_ids[:, 0] == answers.truth, is_fitted)]
     return Evaluated(
         findings=findings,
         wanted=find_wanted(sides, precision=request.precision, recall=request.recall, believes=True),
         fit=fit,
-        is_inferred=plain is not None,
+        is_inferred=again is not None,
     )
 
 

@@ -34,7 +34,7 @@ def evaluate(request: EvaluateRequest) -> EvaluationResult:
         ConfigError: the labels or what is asked for do not go with the run, or they are too few.
         JobError: the run has nothing to evaluate.
     """
-    run = read_labelled_run(request.output, labels=request.labels, class_map=request.class_map)
+    run = read_labelled_run(request.output, labels=request.labels, class_map=request.class_map, stages=request.stages)
     is_fitted = None
     if request.fit is not None or request.precision is not None or request.recall is not None:
         asked = request.division

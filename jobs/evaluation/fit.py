@@ -112,7 +112,8 @@ def infer_scores(run: LabelledRun, package: ModelPackage, *, names: Sequence[str
     output = package.spec.output.model_copy(update={"top_k": num_classes})
     spec = plain_spec(package.spec).model_copy(update={"output": output, "conformal": None})
     found, scores = class_scores_of(
-        infer_again(run.output, run.plan, package, spec=spec, image_ids=run.truth), num_classes=num_classes
+        infer_again(run.output, run.plan, package, spec=spec, image_ids=run.truth, stages=run.stages),
+        num_classes=num_classes,
     )
     places = {name: index for index, name in enumerate(found)}
     return scores[[places[name] for name in names]]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from dataclasses import replace
 from itertools import islice
 
 from inference_core.errors import JobError
+from inference_core.finisher import Finisher
 from inference_core.items import Prediction, PreparedItem
 from inference_core.models.package import ModelPackage, load_package, trusted
 from inference_core.pipeline import build_finisher, build_preparer, build_runner
+from inference_core.runner import Runner
 from inference_core.spec import ModelSpec
 from inference_core.validation import build_settings
 from jobs.config import JobConfig
@@ -18,7 +20,9 @@ from jobs.kept_model import check_gave, find_model
 from jobs.listing import Listing, read_listing
 from jobs.manifest import read_refs
 from jobs.plan import Plan
-from jobs.stages import prepare_ref, set_process_threads
+from jobs.prepare_worker import prepare_ref
+from jobs.process_threads import set_process_threads
+from jobs.stage_progress import Stages, count_items, silent_stages
 
 
 def load_run_package(output: str, plan: Plan, *, model: str | None, trusts_code: bool) -> ModelPackage:
@@ -44,7 +48,13 @@ def load_run_package(output: str, plan: Plan, *, model: str | None, trusts_code:
 
 
 def infer_again(
-    output: str, plan: Plan, package: ModelPackage, *, spec: ModelSpec, image_ids: Container[str]
+    output: str,
+    plan: Plan,
+    package: ModelPackage,
+    *,
+    spec: ModelSpec,
+    image_ids: Collection[str],
+    stages: Stages = silent_stages,
 ) -> Iterator[Prediction]:
     """The predictions of some images of a run, in the order of its rows.
 
@@ -53,7 +63,8 @@ def infer_again(
         plan: the run's; its engine, precision and limits hold.
         package: the run's.
         spec: what is kept of the outputs: the package's own spec, or that with another top_k or calibration.
-        image_ids: of the images.
+        image_ids: of the images, all of which have an answer.
+        stages: show how far it is.
 
     Raises:
         JobError: the listing is not whole, or an image that had an answer has none now.
@@ -80,6 +91,16 @@ def infer_again(
     )
     finisher = build_finisher(changed)
     items = prepare_again(listing, config, changed, image_ids=image_ids, output=output)
+    answered = answer_all(items, runner, finisher)
+    yield from count_items(answered, "answers", total=len(image_ids), stages=stages)
+
+
+def answer_all(items: Iterator[PreparedItem], runner: Runner, finisher: Finisher) -> Iterator[Prediction]:
+    """The prediction of each item.
+
+    Raises:
+        JobError: there is none.
+    """
     while chunk := list(islice(items, runner.batch_size)):
         for raw in runner.infer(chunk):
             prediction = finisher.finish(raw)

@@ -21,8 +21,10 @@ from inference_core.evaluation.labels.read_labels import (
     read_mask_labels,
 )
 from inference_core.export.committed_rows import iterate_results
+from jobs.listing import read_listing
 from jobs.places import blamed_on
 from jobs.plan import Plan, load_plan
+from jobs.stage_progress import Stages, silent_stages
 
 Truth = int | frozenset[int] | BoxLabels | ReadMask
 
@@ -42,6 +44,10 @@ class LabelledRun:
     """Labelled images without an answer."""
     notes: tuple[str, ...]
     """What was assumed of the labels."""
+    num_open: int | None = 0
+    """Images of the run that have no row yet; None where they are still being listed."""
+    stages: Stages = silent_stages
+    """Show how far it is where images are answered again."""
 
     def rows(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The rows of labelled images that have an answer, in order, a shard at a time."""
@@ -51,13 +57,16 @@ class LabelledRun:
             yield rows.filter(pa.array(kept, pa.bool_()))
 
 
-def read_labelled_run(output: str, *, labels: str, class_map: str | None) -> LabelledRun:
+def read_labelled_run(
+    output: str, *, labels: str, class_map: str | None, stages: Stages = silent_stages
+) -> LabelledRun:
     """Match a run's committed rows with labels.
 
     Args:
         output: the run's folder or prefix.
         labels: URI of labels, or ``folders``.
         class_map: URI of a file that says what labels call classes; None for nothing.
+        stages: see LabelledRun.
 
     Raises:
         ConfigError: there is no run, the task has no labels, or they do not fit.
@@ -70,6 +79,7 @@ def read_labelled_run(output: str, *, labels: str, class_map: str | None) -> Lab
             "must go with a task that has classes, got a run of embeddings; nothing can be compared", key=KEY
         )
     ids = ClassIds(plan.classes, renamed=read_class_map(class_map) if class_map else None)
+    listing = read_listing(output)
     image_ids, answered = read_ids(output)
     with blamed_on(KEY):
         named, notes = read_truth(plan, labels, ids, image_ids=image_ids)
@@ -88,6 +98,8 @@ def read_labelled_run(output: str, *, labels: str, class_map: str | None) -> Lab
         match=match,
         num_failed=len(match.names) - len(truth),
         notes=tuple(notes),
+        num_open=None if listing is None else listing.num_rows - len(image_ids),
+        stages=stages,
     )
 
 

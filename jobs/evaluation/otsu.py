@@ -18,6 +18,7 @@ from inference_core.stats.rows import TASK_COLUMNS, reals_of
 from jobs.evaluation.infer_again import infer_again, load_run_package
 from jobs.evaluation.segmentation import segmentation_of
 from jobs.plan import Plan
+from jobs.stage_progress import Stages, silent_stages
 
 NUM_BINS = 256
 MAX_IMAGES = 64
@@ -48,7 +49,15 @@ class OtsuResult:
         }
 
 
-def find_groups(output: str, plan: Plan, *, num_groups: int, model: str | None, trusts_code: bool) -> OtsuResult:
+def find_groups(
+    output: str,
+    plan: Plan,
+    *,
+    num_groups: int,
+    model: str | None,
+    trusts_code: bool,
+    stages: Stages = silent_stages,
+) -> OtsuResult:
     """Divide the scores of a run.
 
     Those of the pixels of some images with two-class segmentation, which are inferred again since rows do not keep
@@ -60,6 +69,7 @@ def find_groups(output: str, plan: Plan, *, num_groups: int, model: str | None, 
         num_groups: 2 or more.
         model: where the run's package is now.
         trusts_code: whether Python files in it may be run.
+        stages: show how far it is where images are answered again.
 
     Raises:
         ConfigError: the task has no scores, or they have fewer values than groups.
@@ -69,7 +79,7 @@ def find_groups(output: str, plan: Plan, *, num_groups: int, model: str | None, 
         raise ConfigError(f"must go with a task that has scores, got {plan.task}; leave it away", key="--otsu")
     if plan.task == "segmentation" and len(plan.classes) == 2:
         package = load_run_package(output, plan, model=model, trusts_code=trusts_code)
-        counts, num_images = count_pixels(output, plan, package)
+        counts, num_images = count_pixels(output, plan, package, stages=stages)
         of = "pixels"
     else:
         counts, num_images = count_images(output)
@@ -98,7 +108,7 @@ def count_images(output: str) -> tuple[NDArray[np.int64], int]:
     return counts, int(counts.sum())
 
 
-def count_pixels(output: str, plan: Plan, package: ModelPackage) -> tuple[NDArray[np.int64], int]:
+def count_pixels(output: str, plan: Plan, package: ModelPackage, *, stages: Stages) -> tuple[NDArray[np.int64], int]:
     """(256,) pixels by the foreground's score, of images spread over the run, and how many images."""
     names: list[str] = []
     for found in iterate_results(output, columns=["status", "image_id"]):
@@ -106,6 +116,6 @@ def count_pixels(output: str, plan: Plan, package: ModelPackage) -> tuple[NDArra
     count = min(MAX_IMAGES, len(names))
     chosen = {names[index * len(names) // count] for index in range(count)}
     counts = np.zeros(NUM_BINS, np.int64)
-    for one in infer_again(output, plan, package, spec=package.spec, image_ids=chosen):
+    for one in infer_again(output, plan, package, spec=package.spec, image_ids=chosen, stages=stages):
         counts += np.bincount(segmentation_of(one).scores.ravel(), minlength=NUM_BINS)
     return counts, len(chosen)

@@ -8,6 +8,7 @@ from inference_core.errors import ConfigError
 from inference_core.evaluation.fit_calibration import METHODS, Method
 from inference_core.evaluation.fitting.fit_conformal import Method as SetMethod
 from inference_core.evaluation.fitting.threshold_curve import GOALS, Goal
+from jobs.stage_progress import Stages, silent_stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class EvaluateRequest:
     trusts_code: bool = False
     write: str | None = None
     """Folder for a copy of the package with what was fitted."""
+    stages: Stages = silent_stages
+    """Show how far it is where images are answered again."""
 
 
 def check_choice(value: str, choices: tuple[str, ...], *, key: str) -> None:

@@ -64,7 +64,7 @@ class EvaluationResult:
     @property
     def warnings(self) -> list[str]:
         """What speaks against taking the figures as they are."""
-        told = [*self.run.match.warnings]
+        told = [*warnings_of_open(self.run.num_open), *self.run.match.warnings]
         if self.run.num_failed:
             told.append(
                 f"{self.run.num_failed:,} labelled images have no answer and do not count; see report/errors.csv"
@@ -96,6 +96,14 @@ class EvaluationResult:
             "fit": fit_record(self.fit) if self.fit else None,
             "verdicts": self.verdicts.record() if self.verdicts else None,
         }
+
+
+def warnings_of_open(num_open: int | None) -> list[str]:
+    """What is to be said of images without a row yet; None where nobody knows how many there are."""
+    if num_open == 0:
+        return []
+    count = "some" if num_open is None else f"{num_open:,}"
+    return [f"the run is not finished: {count} of its images have no row yet and do not count; finish it first"]
 
 
 def fit_record(fit: FitResult) -> dict[str, Any]:

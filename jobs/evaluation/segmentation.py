@@ -36,7 +36,7 @@ def evaluate_segmentation(run: LabelledRun, request: EvaluateRequest, is_fitted:
         )
     masks: Iterator[tuple[str, NDArray[np.integer]]]
     if request.infers and package is not None:
-        again = infer_again(run.output, run.plan, package, spec=package.spec, image_ids=run.truth)
+        again = infer_again(run.output, run.plan, package, spec=package.spec, image_ids=run.truth, stages=run.stages)
         masks = ((one.source.image_id, segmentation_of(one).mask) for one in again)
     else:
         masks = masks_of_rows(run)
@@ -94,7 +94,8 @@ def count_levels(run: LabelledRun, package: ModelPackage) -> NDArray[np.int64]:
     """(N, 2, 256) pixels by truth and by plain score times 255, of each image in the order of ``image_ids``."""
     found = {}
     spec = plain_spec(package.spec)
-    for one in infer_again(run.output, run.plan, package, spec=spec, image_ids=run.truth):
+    answers = infer_again(run.output, run.plan, package, spec=spec, image_ids=run.truth, stages=run.stages)
+    for one in answers:
         name = one.source.image_id
         truth = run.truth[name]()
         known = (truth == 0) | (truth == 1)

@@ -21,6 +21,7 @@ from jobs.page_again import write_page_again
 from jobs.places import blamed_on
 from jobs.plan import load_plan
 from jobs.report.csv_files import write_csv
+from jobs.stage_progress import Stages
 
 OUTPUT = "evaluation"
 
@@ -78,11 +79,13 @@ def write_package_copy(
         )
 
 
-def show_groups(uri: str, *, num_groups: int, model: str | None, trusts_code: bool, as_json: bool) -> None:
+def show_groups(
+    uri: str, *, num_groups: int, model: str | None, trusts_code: bool, as_json: bool, stages: Stages
+) -> None:
     """Divide scores without labels."""
     with blamed_on("output"):
         plan = load_plan(uri)
-    found = find_groups(uri, plan, num_groups=num_groups, model=model, trusts_code=trusts_code)
+    found = find_groups(uri, plan, num_groups=num_groups, model=model, trusts_code=trusts_code, stages=stages)
     record = {"run_id": plan.run_id, "task": plan.task, **found.record()}
     text = json.dumps(record, allow_nan=False) if as_json else "\n".join(otsu_lines(found))
     sys.stdout.write(f"{text}\n")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from inference_core import storage
-from inference_core.errors import ConfigError
-from inference_core.video import open_video
-from inference_core.video.read_frames import FrameSampler
+from inference_core.errors import ConfigError, DecodeError, StorageError
+from inference_core.records import Uint8Array
+from inference_core.video.open_video import import_av, open_video
+from inference_core.video.sample_frames import FrameSampler
+from inference_core.video.seek_frames import frame_times, frames_at
 from jobs.sources.image_ref import ImageRef
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")
@@ -23,15 +24,16 @@ def list_frames(found: storage.ObjectInfo, *, prefix: str, frames_per_s: float |
         frames_per_s: at most so many for each second of the video; None for all.
 
     Yields:
-        Each frame that is the first at or behind a multiple of ``1 / frames_per_s``; None for each other one.
+        Each frame that is the first at or behind a multiple of ``1 / frames_per_s``; None for each other one. Of a file
+        without a frame that can be found, the first one: reading it tells what is wrong, in a row.
 
     Raises:
-        ConfigError: the file holds no video, or PyAV is not installed.
+        ConfigError: PyAV is not installed.
 
-    Cost: reads the whole file once without decoding a frame.
+    Cost: reads the whole file once; see ``frame_times``.
     """
     sampler = FrameSampler(frames_per_s)
-    for index, time_s in enumerate(frame_times(found.uri)):
+    for index, time_s in enumerate(times_of(found.uri) or [0.0]):
         yield (
             ImageRef(
                 image_id=f"{prefix}{found.path}/{index:06d}",
@@ -39,38 +41,57 @@ def list_frames(found: storage.ObjectInfo, *, prefix: str, frames_per_s: float |
                 size_bytes=found.size_bytes,
                 etag=found.etag,
                 frame_index=index,
-                time_s=round(time_s, 6),
+                time_s=time_s,
             )
             if sampler.wants(time_s)
             else None
         )
 
 
-def frame_times(uri: str) -> list[float]:
-    """Times of a video's frames since its start, in seconds, in the order in which they are shown.
+def times_of(uri: str) -> list[float]:
+    """Times of a video's frames in seconds; none of what is no video.
 
     Raises:
-        ConfigError: the file holds no video, or PyAV is not installed.
+        ConfigError: PyAV is not installed.
+        StorageError: the file cannot be read at all.
     """
-    av = import_av()
+    import_av(key="input")
     try:
-        with storage.open_for_read(uri) as file, av.open(file) as container:
-            if not container.streams.video:
-                raise ConfigError(f"must hold a video, got {uri} without one; leave it out with exclude", key="input")
-            stream = container.streams.video[0]
-            times = sorted(packet.pts for packet in container.demux(stream) if packet.pts is not None)
-            start = stream.start_time if stream.start_time is not None else (times[0] if times else 0)
-            return [float((pts - start) * stream.time_base) for pts in times]
-    except av.FFmpegError as exc:
-        raise ConfigError(
-            f"must be a video that FFmpeg reads, got {uri} ({exc}); leave it out with exclude", key="input"
-        ) from exc
+        with open_video(uri, key="input") as container:
+            return frame_times(container)
+    except ConfigError as exc:
+        raise_storage_error(exc)
+        return []
 
 
-def import_av() -> Any:
-    """PyAV.
+def read_frames(uri: str, refs: Sequence[ImageRef]) -> Iterator[Uint8Array | DecodeError]:
+    """Frames of a video, or why there is none. The video may end before the last one.
+
+    Args:
+        uri: of the file.
+        refs: of the frames, by their times.
 
     Raises:
-        ConfigError: it is not installed.
+        StorageError: the file cannot be read at all.
     """
-    return open_video.import_av(key="input")
+    wanted = [(ref.frame_index or 0, ref.time_s or 0.0) for ref in refs]
+    num_found = 0
+    try:
+        with open_video(uri, key="input") as container:
+            for (_, time_s), frame in zip(wanted, frames_at(container, wanted), strict=False):
+                num_found += 1
+                yield (
+                    frame
+                    if frame is not None
+                    else DecodeError(f"the video must be whole at {time_s} s, got damaged data", uri=uri)
+                )
+    except ConfigError as exc:
+        raise_storage_error(exc)
+        for _ in refs[num_found:]:
+            yield DecodeError(str(exc).removeprefix("input: ").removeprefix("source: "), uri=uri)
+
+
+def raise_storage_error(error: ConfigError) -> None:
+    """Raise what is behind an error where that is of the store: it says nothing of the video."""
+    if isinstance(error.__cause__, StorageError):
+        raise error.__cause__

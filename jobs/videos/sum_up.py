@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-import numpy as np
-
 from inference_core.output_spec import TaskName
 from inference_core.video.evidence import DEFAULT_THRESHOLDS, evidence_of_row
-from inference_core.video.smooth import smooth_scores
-from inference_core.video.timeline import VideoSummary, summarise_video
-from jobs.config import VideosConfig
+from inference_core.video.smooth import ScoreSmoother
+from inference_core.video.timeline import TimelineFold, VideoSummary
+from jobs.afterwards_config import VideosConfig
 from jobs.finished_run import FinishedRun, read_rows
 from jobs.plan import Plan
 from jobs.sources.video_frames import VIDEO_ENDINGS
@@ -50,14 +48,14 @@ def has_videos(plan: Plan) -> bool:
 
 
 def sum_up_videos(run: FinishedRun, settings: VideosConfig) -> Iterator[SummedVideo]:
-    """Each video of a run, in the order of the listing. Only one is held at a time.
+    """Each video of a run, in the order of the listing. No more than a part of its rows is held at a time.
 
     Args:
         run: all of whose shards are committed; frames of a video stand together in it, by their time.
         settings: how.
     """
     for video_id, rows in groupby(frame_rows(run), key=video_of):
-        yield sum_up(video_id, list(rows), task=run.plan.task, class_names=run.plan.classes, settings=settings)
+        yield sum_up(video_id, rows, task=run.plan.task, class_names=run.plan.classes, settings=settings)
 
 
 def frame_rows(run: FinishedRun) -> Iterator[dict[str, Any]]:
@@ -77,29 +75,33 @@ def video_of(row: dict[str, Any]) -> str:
 
 def sum_up(
     video_id: str,
-    rows: Sequence[dict[str, Any]],
+    rows: Iterable[dict[str, Any]],
     *,
     task: TaskName,
     class_names: Sequence[str],
     settings: VideosConfig,
 ) -> SummedVideo:
-    """One video; frames without an answer are left out of its times."""
-    answered = [row for row in rows if row["status"] == "ok"]
-    times_s = np.array([row["time_s"] for row in answered], np.float64)
-    evidence = np.stack(
-        [
-            np.zeros(len(class_names), np.float32),
-            *(evidence_of_row(row, task=task, num_classes=len(class_names)) for row in answered),
-        ]
-    )[1:]
-    smoothed = smooth_scores(evidence, times_s, method=settings.smooth, window_s=settings.window_s)
+    """One video; frames without an answer are left out of its times.
+
+    Args:
+        video_id: of it.
+        rows: of its frames, by their times; one at least.
+        task: of the model.
+        class_names: of the model.
+        settings: how.
+    """
     threshold = DEFAULT_THRESHOLDS[task] if settings.event_threshold is None else settings.event_threshold
+    timeline = TimelineFold(class_names, threshold=threshold, min_event_s=settings.min_event_s)
+    smoother = ScoreSmoother(settings.smooth, window_s=settings.window_s)
+    uri, num_frames, num_failed = "", 0, 0
+    for row in rows:
+        uri = uri or row["uri"]
+        num_frames += 1
+        if row["status"] != "ok":
+            num_failed += 1
+            continue
+        evidence = evidence_of_row(row, task=task, num_classes=len(class_names))
+        timeline.add(smoother.update(evidence, time_s=row["time_s"]), time_s=row["time_s"])
     return SummedVideo(
-        video_id=video_id,
-        uri=rows[0]["uri"],
-        num_frames=len(rows),
-        num_failed=len(rows) - len(answered),
-        summary=summarise_video(
-            smoothed, times_s, class_names=class_names, threshold=threshold, min_event_s=settings.min_event_s
-        ),
+        video_id=video_id, uri=uri, num_frames=num_frames, num_failed=num_failed, summary=timeline.finish()
     )

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from inference_core.output_spec import TaskName
-from jobs.config import VisualsConfig
+from jobs.afterwards_config import VisualsConfig
 from jobs.visuals.smallest import Found, SmallestRows, chance_keys
 
 POLICIES = ("worst", "review", "per_error", "per_class", "random")

@@ -12,6 +12,7 @@ from inference_core.records import Uint8Array
 from inference_core.results import Detection, Result, Segmentation
 from inference_core.visualize.charts import add_legend
 from inference_core.visualize.draw import draw_result
+from inference_core.visualize.overlay import BACKGROUND
 from inference_core.visualize.picture_size import fitted_hw, scale_pixels, working_copy
 from jobs.visuals.request import VisualRequest
 from jobs.visuals.result_of_row import result_of_row
@@ -76,7 +77,7 @@ def draw_both(pixels: Uint8Array, result: Result | None, *, request: VisualReque
     copy, scaled = working_copy(pixels, result, max_side_px=settings.picture_px)
     drawn = draw_result(copy, scaled, alpha=settings.alpha, palette=request.palette, has_legend=False)
     if isinstance(scaled, Segmentation):
-        return add_legend(drawn, scaled, palette=request.palette), drawn
+        return add_legend(drawn, scaled, palette=request.palette, background=BACKGROUND), drawn
     return drawn, drawn if isinstance(scaled, Detection) else copy
 
 

@@ -9,7 +9,8 @@ from inference_core.images import DecodePolicy, Limits
 from inference_core.preparer import decode_policy
 from inference_core.spec import ModelSpec
 from inference_core.visualize.palette import Palette, build_palette
-from jobs.config import JobConfig, VisualsConfig
+from jobs.afterwards_config import VisualsConfig
+from jobs.config import JobConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,7 @@ def segmentation_of(row: Row, *, class_names: Sequence[str], output: str) -> Seg
     for entry in row["classes"]:
         pixels[entry["class_id"]], scores[entry["class_id"]] = entry["pixels"], entry["score"]
     return Segmentation(
-        mask=mask.astype(np.uint8),
+        mask=mask,
         scores=np.zeros(mask.shape, np.uint8),
         class_pixels=pixels,
         class_scores=scores,

@@ -14,7 +14,10 @@ from serve.metrics.names import (
     IMAGES_IN_FLIGHT,
     IMAGES_REFUSED,
     IMAGES_TOTAL,
+    REASONS,
+    SCORE,
     STAGE_SECONDS,
+    VERDICTS,
 )
 from serve.metrics.tally import Tally
 from serve.metrics.visit import CURRENT
@@ -73,6 +76,7 @@ def count_answer(tally: Tally, answer: Answer) -> None:
     """Count one image; the times of a cached answer are those of another request."""
     model = answer.model
     tally.add(IMAGES_TOTAL, (model, answer.prediction.status))
+    count_quality(tally, answer)
     if answer.was_cached:
         tally.add(CACHE_HITS, (model,))
         return
@@ -85,3 +89,15 @@ def count_answer(tally: Tally, answer: Answer) -> None:
     tally.observe(STAGE_SECONDS, (model, "finish"), times.finish / 1000)
     tally.observe(BATCH_IMAGES, (model,), answer.batch_size)
     tally.add(BATCHES, (model,), 1 / max(1, answer.batch_size))
+
+
+def count_quality(tally: Tally, answer: Answer) -> None:
+    """Count what an answer is worth; one from the cache is an answer all the same."""
+    model, prediction = answer.model, answer.prediction
+    if prediction.verdict is not None:
+        tally.add(VERDICTS, (model, prediction.verdict))
+        for reason in prediction.reasons:
+            tally.add(REASONS, (model, reason))
+    score = answer.row.get("score")
+    if score is not None:
+        tally.observe(SCORE, (model,), score)

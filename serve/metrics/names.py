@@ -9,6 +9,8 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Upper ends of the buckets of times."""
 IMAGES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 """Likewise, of batch sizes."""
+SCORES = (*(step / 20 for step in range(1, 20)), 1.0)
+"""Likewise, of scores."""
 REPLICA = "replica"
 """The first label of every metric: the process."""
 
@@ -62,6 +64,25 @@ IMAGES_TOTAL = Metric(
     kind="counter",
     labels=("model", "status"),
     meaning="images that were answered, by the status of their record",
+)
+VERDICTS = Metric(
+    name="millrace_serve_verdicts_total",
+    kind="counter",
+    labels=("model", "verdict"),
+    meaning="answers of models with rules, by their verdict: `accept`, `review`, `reject`",
+)
+REASONS = Metric(
+    name="millrace_serve_reasons_total",
+    kind="counter",
+    labels=("model", "reason"),
+    meaning="of these, answers that a rule is about, by its reason; an answer may have several",
+)
+SCORE = Metric(
+    name="millrace_serve_score",
+    kind="histogram",
+    labels=("model",),
+    buckets=SCORES,
+    meaning="the score of answers, as rows have it: for drift; not of embeddings",
 )
 IMAGES_REFUSED = Metric(
     name="millrace_serve_images_refused_total",
@@ -138,6 +159,7 @@ LOG_LINES_LOST = Metric(
 
 METRICS = (
     *(REQUESTS, REQUEST_SECONDS, REQUESTS_IN_FLIGHT, REJECTED, RECEIVED_BYTES, SENT_BYTES),
-    *(IMAGES_TOTAL, IMAGES_REFUSED, IMAGES_IN_FLIGHT, QUEUED_IMAGES, STAGE_SECONDS, BATCH_IMAGES, BATCHES, CACHE_HITS),
+    *(IMAGES_TOTAL, VERDICTS, REASONS, SCORE),
+    *(IMAGES_REFUSED, IMAGES_IN_FLIGHT, QUEUED_IMAGES, STAGE_SECONDS, BATCH_IMAGES, BATCHES, CACHE_HITS),
     *(MODEL_LOADED, GPU_BUSY, GPU_USED, GPU_TOTAL, RESIDENT_BYTES, CPU_SECONDS, LOG_LINES_LOST),
 )

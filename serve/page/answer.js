@@ -27,6 +27,8 @@ export async function readAnswer(json, model, roundTripMs) {
     maskFile: maskFile && new Blob([maskFile], { type: "image/png" }),
     mask: maskFile && (await decodePngValues(maskFile)),
     scoreMap: await readPlane(json.probabilities?.score_map),
+    unsureFile: json.uncertainty ? new Blob([fromBase64(json.uncertainty.data)], { type: "image/png" }) : null,
+    unsure: await readPlane(json.uncertainty),
     labelScores: readLabelScores(json, model),
     objectMasks: (row.objects ?? []).map((object) => (object.mask ? decodeRuns(object.mask) : null)),
     stages: readStages(json, roundTripMs),

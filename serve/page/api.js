@@ -39,7 +39,7 @@ export class Api {
    */
   async predict(file, model, signal) {
     const query = new URLSearchParams({ model: model.name });
-    for (const option of ["mask", "probabilities"]) if (model.options[option]) query.set(option, "true");
+    for (const option of ["mask", "probabilities", "uncertainty"]) if (model.options[option]) query.set(option, "true");
     const started = performance.now();
     const reply = await this.#ask(`v1/predict?${query}`, {
       method: "POST",

@@ -5,6 +5,7 @@ import { foregroundFrac, headline } from "./headline.js";
 import { counted, ms, percent, score } from "./numbers.js";
 import { classColour, cssColour } from "./palette.js";
 import { hasBackground, isTwoClass, shownLabels, shownObjects } from "./shown.js";
+import { worthParts } from "./worth.js";
 
 const STAGE_COLOURS = { fetch_ms: 5, prepare_ms: 1, queue_ms: 5, infer_ms: 2, finish_ms: 3, rest: 4 };
 const MOST_LABELS = 12;
@@ -13,6 +14,7 @@ const MOST_LABELS = 12;
 export function showAnswer(answer, look, mark) {
   byId("answer").replaceChildren(
     element("p", { class: "headline", id: "headline", text: title(answer, look.threshold) }),
+    ...worthParts(answer, look.threshold),
     ...CARDS[answer.model.task](answer, look, mark),
   );
 }

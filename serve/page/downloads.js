@@ -12,6 +12,9 @@ export function showDownloads(item, look) {
     const ending = look.threshold === null ? "mask" : `mask-at-${look.threshold.toFixed(2)}`;
     buttons.push(saveButton("Mask (PNG)", `${stem}.${ending}.png`, () => maskFile(answer, look.threshold)));
   }
+  if (answer.unsureFile) {
+    buttons.push(saveButton("Uncertainty (PNG)", `${stem}.uncertainty.png`, async () => answer.unsureFile));
+  }
   if (["segmentation", "detection"].includes(answer.model.task)) {
     buttons.push(saveButton("Overlay (PNG)", `${stem}.overlay.png`, () => canvasFile(byId("overlay"))));
   }

@@ -2,6 +2,7 @@
 
 import { byId, element, roveWithArrows } from "./dom.js";
 import { headline } from "./headline.js";
+import { verdictWord } from "./worth.js";
 
 const WORDS = { waiting: "waiting", running: "being predicted …", done: "done", failed: "not usable" };
 
@@ -67,7 +68,7 @@ function updateNode(node, item, isSelected) {
 /** What is said of an image in a few words. */
 export function stateText(item) {
   if (item.note) return item.note;
-  if (item.state === "done") return headline(item.answer, null);
+  if (item.state === "done") return headline(item.answer, null) + verdictWord(item.answer);
   return item.state === "failed" ? item.error.title.toLowerCase() : WORDS[item.state];
 }
 

@@ -12,6 +12,7 @@ import { setUpList, showList } from "./list.js";
 import { showProblem } from "./problem.js";
 import { Stage } from "./stage.js";
 import { setUpTheme } from "./theme.js";
+import { verdictWord } from "./worth.js";
 
 const api = new Api();
 const items = new Items(api);
@@ -107,6 +108,6 @@ function showSelectedSoon() {
 
 function announce(item) {
   const left = items.all.filter(({ state }) => state === "waiting" || state === "running").length;
-  const what = item.state === "failed" ? `not usable: ${item.error.message}` : headline(item.answer, null);
+  const what = item.state === "failed" ? `not usable: ${item.error.message}` : headline(item.answer, null) + verdictWord(item.answer);
   byId("live").textContent = `${item.name}: ${what}.${left > 0 ? ` ${left} to go.` : ""}`;
 }

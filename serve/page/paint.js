@@ -42,6 +42,33 @@ export function paintMask(canvas, mask, { opacity, hidden }) {
   context.drawImage(layer, 0, 0, canvas.width, canvas.height);
 }
 
+/**
+ * How uncertain each pixel is, over what is on the canvas: clear where it is not at all, yellow, then red.
+ *
+ * @param {{width: number, height: number, values: Uint8Array}} plane uncertainties times 255
+ * @param {number} most what is drawn in red
+ */
+export function paintUncertainty(canvas, plane, { opacity, most }) {
+  const step = Math.max(1, Math.ceil(Math.max(plane.width, plane.height) / MOST_SIDE));
+  const [width, height] = [Math.ceil(plane.width / step), Math.ceil(plane.height / step)];
+  const values = step === 1 ? plane.values : everyNth(plane, step, width, height);
+  const colours = Uint32Array.from({ length: 256 }, (_, value) => unsureColour(Math.min(1, value / most), opacity));
+  const pixels = new ImageData(width, height);
+  new Uint32Array(pixels.data.buffer).set(Uint32Array.from(values, (value) => colours[value]));
+  const layer = new OffscreenCanvas(width, height);
+  layer.getContext("2d").putImageData(pixels, 0, 0);
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = canvas.width < width;
+  context.drawImage(layer, 0, 0, canvas.width, canvas.height);
+}
+
+/** Even a little is seen: the square root is what grows. */
+function unsureColour(share, opacity) {
+  const strength = Math.sqrt(share);
+  const colour = [Math.round(255 - 45 * strength), Math.round(220 * (1 - strength)), Math.round(60 * (1 - strength))];
+  return packed(colour, Math.round(255 * Math.min(1, 2 * opacity) * strength));
+}
+
 function everyNth(mask, step, width, height) {
   const ids = new Uint8Array(width * height);
   for (let y = 0; y < height; y++) {

@@ -2,8 +2,8 @@
 
 import { byId, element, roveWithArrows } from "./dom.js";
 import { headline } from "./headline.js";
-import { bytes } from "./numbers.js";
-import { fitCanvas, paintBoxes, paintMask, paintObjectMasks, paintPicture } from "./paint.js";
+import { bytes, percent } from "./numbers.js";
+import { fitCanvas, paintBoxes, paintMask, paintObjectMasks, paintPicture, paintUncertainty } from "./paint.js";
 import { classColour, cssColour } from "./palette.js";
 import { hasBackground, legendClasses, shownMask, shownObjects, thresholdRange } from "./shown.js";
 
@@ -16,7 +16,7 @@ export class Stage {
 
   /** @param {() => void} changed called when a control was moved */
   constructor(changed) {
-    this.look = { threshold: null, opacity: 0.5, hidden: new Set(), marked: null };
+    this.look = { threshold: null, opacity: 0.5, isUnsure: false, hidden: new Set(), marked: null };
     this.#redraw = changed;
     this.#listen();
   }
@@ -33,6 +33,10 @@ export class Stage {
     });
     byId("opacity").addEventListener("input", (event) => {
       this.look.opacity = Number(event.target.value);
+      this.#redraw();
+    });
+    byId("uncertainty").addEventListener("change", (event) => {
+      this.look.isUnsure = event.target.checked;
       this.#redraw();
     });
     const view = byId("view");
@@ -91,6 +95,7 @@ export class Stage {
     const ids = answer ? legendClasses(answer) : [];
     byId("threshold-field").hidden = !range;
     byId("opacity-field").hidden = !isDrawn;
+    byId("uncertainty-field").hidden = !answer?.unsure;
     byId("legend-field").hidden = ids.length === 0;
     byId("controls").dataset.isEmpty = String(!range && !isDrawn);
     if (range) Object.assign(byId("threshold"), { min: range.least, max: range.most });
@@ -121,14 +126,17 @@ export class Stage {
     for (const canvas of [original, overlay]) paintPicture(canvas, picture, fitCanvas(canvas, imageHw));
     original.setAttribute("aria-label", picture ? `Original: ${name}` : `${name}, which this browser cannot show`);
     overlay.setAttribute("aria-label", answer ? `Result: ${headline(answer, this.look.threshold)}` : "No result yet");
+    byId("uncertainty-most").textContent = answer?.unsure ? percent(mostUnsure(answer) / 255) : "";
+    byId("overlay-caption").textContent = answer?.unsure && this.look.isUnsure ? "Uncertainty" : "Result";
     if (!answer) return;
     this.#showValues(answer);
     this.#drawAnswer(overlay, answer, overlay.width / imageHw[1]);
   }
 
   #drawAnswer(canvas, answer, scale) {
-    const { threshold, opacity, hidden, marked } = this.look;
+    const { threshold, opacity, hidden, marked, isUnsure } = this.look;
     const { task } = answer.model;
+    if (isUnsure && answer.unsure) return paintUncertainty(canvas, answer.unsure, { opacity, most: mostUnsure(answer) });
     if (task === "segmentation" && answer.mask) paintMask(canvas, shownMask(answer, threshold), { opacity, hidden });
     if (task !== "detection") return;
     const objects = shownObjects(answer, threshold, hidden);
@@ -147,6 +155,11 @@ export class Stage {
     byId("threshold-reset").disabled = threshold === null;
     byId("threshold-note").textContent = thresholdNote(answer, threshold, range.start);
   }
+}
+
+/** The largest uncertainty of an answer's pixels times 255; at least 1. */
+function mostUnsure({ unsure }) {
+  return unsure.values.reduce((most, value) => Math.max(most, value), 1);
 }
 
 function thresholdNote(answer, threshold, start) {

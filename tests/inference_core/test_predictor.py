@@ -14,7 +14,7 @@ from inference_core.finisher import Finisher
 from inference_core.images import Limits
 from inference_core.items import Prediction
 from inference_core.models.package import load_package
-from inference_core.predictor import Predictor, default_id, uri_of
+from inference_core.predictor import Predictor
 from inference_core.preparer import Preparer
 from inference_core.quality.grader import Grader
 from inference_core.records import Uint8Array
@@ -247,21 +247,6 @@ def test_a_package_may_be_given_read(tmp_path: Path) -> None:
     prediction = Predictor.load(package, device="cpu").predict(np.zeros((5, 9, 3), np.uint8))
     assert isinstance(prediction.result, Segmentation)
     assert prediction.result.mask.shape == (5, 9)
-
-
-@pytest.mark.parametrize(
-    ("image", "expected_id", "expected_uri"),
-    [
-        pytest.param(b"", "7", "", id="bytes"),
-        pytest.param("/a/b.png", "/a/b.png", "file:///a/b.png", id="path"),
-        pytest.param(Path("/a/../b.png"), "/a/../b.png", "file:///b.png", id="unclean-path"),
-        pytest.param("s3://bucket/b.png", "s3://bucket/b.png", "s3://bucket/b.png", id="uri"),
-        pytest.param("s3://k:secret@bucket/b", "s3://***@bucket/b", "s3://***@bucket/b", id="credentials"),
-        pytest.param("", "", "", id="empty"),
-    ],
-)
-def test_what_an_image_is_called(image: Any, expected_id: str, expected_uri: str) -> None:
-    assert (default_id(image, 7), uri_of(image)) == (expected_id, expected_uri)
 
 
 # What is decided on a sample

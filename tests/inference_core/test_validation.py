@@ -101,6 +101,18 @@ def test_all_problems_are_told_together() -> None:
     assert caught.value.exit_code == 2
 
 
+class Group(Frozen):
+    members: Annotated[tuple[Inner, ...], Field(min_length=2)]
+
+
+def test_wrong_entries_of_a_list_are_told_and_not_that_there_are_too_few() -> None:
+    with pytest.raises(ConfigError) as wrong:
+        build_settings(Group, {"members": [{"count": "x"}, {"count": 2}]}, origin="job")
+    assert str(wrong.value).startswith("job has 1 problem:\n  members.0.count: must be")
+    with pytest.raises(ConfigError, match="members: must have at least 2 items"):
+        build_settings(Group, {"members": [{"count": 2}]}, origin="job")
+
+
 def test_settings_cannot_be_changed() -> None:
     settings = build_settings(Outer, {}, origin="f")
     with pytest.raises(ValueError, match="frozen"):

@@ -13,9 +13,9 @@ from pycocotools.cocoeval import COCOeval
 from inference_core.evaluation.labels.class_ids import ClassIds
 from inference_core.evaluation.labels.yolo import read_yolo
 from inference_core.models.package import load_package
-from jobs.annotations import export
 from jobs.evaluation.evaluate import evaluate
 from jobs.evaluation.request import EvaluateRequest
+from jobs.export_answers import export
 from jobs.settings import read_settings
 from tests.detection_packages import coco_classes, fastestdet_package
 from tests.jobs.local_run import finish_job

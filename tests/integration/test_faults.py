@@ -12,8 +12,9 @@ from PIL import Image
 from inference_core.errors import ConfigError
 from inference_core.models.package import load_package
 from inference_core.runner import Runner
-from jobs.config import ExecutionConfig, JobConfig
+from jobs.config import JobConfig
 from jobs.driver import run
+from jobs.execution_config import ExecutionConfig
 from jobs.progress import Counter as ProgressCounter
 from jobs.progress import LineProgress
 from jobs.runtime import call_on_cluster

@@ -13,11 +13,11 @@ from inference_core.errors import JobError
 from inference_core.golden.read import GoldenImage
 from inference_core.golden.seal import seal
 from inference_core.models.package import ModelPackage, load_package
-from jobs.driver import stage_settings
 from jobs.receipts import pipeline_receipts
 from jobs.resources import choose_pools
 from jobs.runtime import ray_session
 from jobs.settings import read_settings
+from jobs.told_stages import stage_settings
 from tests.drawn_images import draw_folder, png_bytes
 from tests.integration.commands import command, run_arguments
 from tests.jobs.local_run import list_job, plan_job, run_shards

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from inference_core.models.package import ModelPackage, load_package
-from jobs.config import ExecutionConfig, JobConfig
-from jobs.driver import run, stage_settings
+from jobs.cli import finalize_run
+from jobs.config import JobConfig
+from jobs.driver import run
+from jobs.execution_config import ExecutionConfig
 from jobs.progress import Counter, LineProgress
 from jobs.resources import choose_pools
+from jobs.retry import retry
+from jobs.review import read_review
 from jobs.runtime import ray_session
 from jobs.settings import read_settings
+from jobs.told_stages import stage_settings
 from tests.drawn_images import draw_folder
 from tests.jobs.local_run import list_job, plan_job, read_rows, run_shards
 from tests.tiny_models import tiny_classifier, tiny_segmenter
@@ -99,6 +106,52 @@ def test_every_layout_gives_the_same_masks(
     assert len(masks[0]) == len(list((folder / "deep").rglob("*.png")))
     assert masks[1] == masks[0]
     assert read_rows(tmp_path / "actual") == read_rows(tmp_path / "expected")
+
+
+def explained_ids(output: Path) -> list[str]:
+    """The images that the table of explanations tells of, each with its picture, which no other has."""
+    with (output / "report" / "explanations.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert not [row["error"] for row in rows if row["error"]]
+    pictures = {path.relative_to(output).as_posix() for path in (output / "explanations").rglob("*.png")}
+    assert {row["picture"] for row in rows} == pictures
+    page = (output / "report" / "report.html").read_text()
+    assert all(row["picture"] in page for row in rows)
+    return [row["image_id"] for row in rows]
+
+
+def test_explanations_of_a_split_run_follow_its_queue(tmp_path: Path) -> None:
+    package = load_package(str(tiny_classifier(tmp_path / "model")))
+    images, output = draw_folder(tmp_path / "images", 5), tmp_path / "out"
+    broken = sorted(images.glob("*.png"))[0]
+    content = broken.read_bytes()
+    broken.write_bytes(content[:90])
+    sets = ["execution.layout=split", "max_error_frac=1", "explain=review"]
+    flags = {"model": package.uri, "input": str(images), "output": str(output)}
+    config = read_settings(None, flags=flags, assignments=sets)
+    run_quietly(config)
+    assert explained_ids(output) == [row.image_id for row in read_review(config.output)]
+    assert len(explained_ids(output)) == 4
+
+    with pytest.raises(typer.Exit) as caught:
+        finalize_run(str(output), ["explain.images=review", "explain.max_images=2"], log_format="json")
+    assert caught.value.exit_code == 0
+    assert explained_ids(output) == [row.image_id for row in read_review(config.output)[:2]]
+    with pytest.raises(typer.Exit):
+        finalize_run(str(output), ["explain.images=review"], log_format="json")
+
+    broken.write_bytes(content)
+    said: list[str] = []
+    retry(
+        config.output,
+        statuses=["decode_error"],
+        assignments=[],
+        show=lambda chosen, left: LineProgress(Counter(total=left, done=0), log_format="json"),
+        notice=said.append,
+    )
+    assert "explains 5 images of the review queue" in said
+    assert explained_ids(output) == [row.image_id for row in read_review(config.output)]
+    assert broken.name in explained_ids(output)
 
 
 def explained(

@@ -30,6 +30,8 @@ from tests.integration.documented import documented_blocks
 from tests.integration.page_driver import Page, texts
 from tests.serve.listening_service import listening_service
 from tests.serve.tiny_service import tiny_packages
+from tests.telling_packages import declared, masks
+from tests.tiny_models import tiny_classifier
 
 pytestmark = pytest.mark.integration
 
@@ -48,6 +50,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pixels, _ = draw(OBJECTS_HW, [disc(20, 20, 10), rectangle(40, 70, 24, 20)])
     Image.fromarray(pixels).save(folder / "images" / "objects.png")
     (folder / "images" / "colour.png").write_bytes(png_bytes(1))
+    noise = np.random.default_rng(3).integers(0, 256, (32, 48, 3), np.uint8)
+    noise[:, 16:] = (0, 200, 0)
+    Image.fromarray(noise).save(folder / "images" / "noise.png")
     return folder / "images"
 
 
@@ -56,7 +61,10 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     folder = tmp_path_factory.mktemp("service")
     tiny = tiny_packages(folder)
     objects = drawn_package(folder / "objects", "yolo", fit={"fit": "stretch", "size_hw": list(OBJECTS_HW)})
-    packages = [CELLS / "package", objects, *tiny.values()]
+    rules = {"rules": [{"when": {"set_size": {"above": 1}}, "verdict": "review", "reason": "more than one <class>"}]}
+    facts = {"conformal": {"method": "aps", "quantile": 0.9, "coverage": 0.8}, "quality": rules}
+    sets = declared(tiny_classifier(folder / "sets"), name="sets", **facts)
+    packages = [CELLS / "package", objects, *tiny.values(), masks(folder / "masks"), sets]
     models = [{"package": str(package), "concurrent_batches": 1, "num_threads": 1} for package in packages]
     config = ServeConfig.model_validate({"models": models, "http": {"port": 0}, "grpc": {"is_on": False}})
     with listening_service(config) as addresses:
@@ -192,6 +200,41 @@ def test_labels_follow_the_threshold(page: Page, addresses: Addresses, images: P
     page.at("threshold").send_keys(Keys.END)
     page.until(lambda: page.text("headline") == "no label")
     assert len(page.all("#answer tr.is-below")) == 3
+    assert page.num_predicts() == asked
+
+
+def test_what_an_answer_is_worth_is_told_in_words(page: Page, addresses: Addresses, images: Path) -> None:
+    page.use_model("sets")
+    page.give(images / "colour.png")
+    row = answer_of(addresses, images / "colour.png", "sets")["prediction"]
+    assert len(row["prediction_set"]) > 1
+    assert page.text("verdict").splitlines() == ["For review", "more than one <class>"]
+    names = ", ".join(("red", "green", "blue")[class_id] for class_id in row["prediction_set"])
+    assert page.text("worth").splitlines()[:2] == ["Set of 80.0 % coverage", names]
+    assert texts(page.all(".item-state span:last-child"))[0].endswith(", for review")
+    page.use_model("tiny-classification")
+    page.wait_answers()
+    assert not page.all("#verdict, #worth")
+
+
+def test_the_uncertainty_of_each_pixel_is_drawn_in_the_place_of_the_classes(
+    page: Page, addresses: Addresses, images: Path
+) -> None:
+    page.give(images / "noise.png")
+    assert not page.at("uncertainty-field").is_displayed()
+    page.use_model("telling-masks")
+    page.wait_answers()
+    query = {"model": "telling-masks", "uncertainty": "true"}
+    answer = httpx.post(f"{addresses.url}/v1/predict", params=query, content=(images / "noise.png").read_bytes())
+    unsure = plane(answer.raise_for_status().json()["uncertainty"])
+    asked = page.num_predicts()
+    page.at("uncertainty").send_keys(Keys.SPACE)
+    page.until(lambda: page.text("overlay-caption") == "Uncertainty")
+    assert 0 < (unsure > 0).mean() < 1
+    np.testing.assert_array_equal(page.drawn(unsure.shape), unsure > 0)
+    assert "Uncertainty (PNG)" in texts(page.all("#downloads button"))
+    page.at("uncertainty").send_keys(Keys.SPACE)
+    page.until(lambda: page.text("overlay-caption") == "Result")
     assert page.num_predicts() == asked
 
 

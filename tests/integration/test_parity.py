@@ -1,13 +1,17 @@
-"""A service answers as a run did: the same records, bit for bit, or the same error; over HTTP, v2 and gRPC."""
+"""A service, and Python, answer as a run did: the same records, bit for bit, or the same error; by HTTP, v2, gRPC."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tritonclient.grpc
+import tritonclient.http
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from inference_core.models.package import load_package
@@ -17,12 +21,17 @@ from serve.cli import register
 from serve.config import ServeConfig
 from serve.listener import Addresses
 from serve.replay.command import build_asker
-from serve.replay.replay import Comparison, replay
-from serve.replay.rows_of_run import iterate_run
+from serve.replay.given import Asker
+from serve.replay.replay import Comparison, compare_row, replay
+from serve.replay.rows_of_run import RunRow, iterate_run
+from serve.told_columns import told_columns
 from tests.asset_packages import camvid_package, mobilenet_package
+from tests.drawn_objects import RED_SHARES, disc, draw
 from tests.integration.documented import documented_blocks
+from tests.integration.parity_askers import PredictorAsker, TensorAsker
 from tests.jobs.local_run import finish_job
 from tests.serve.listening_service import listening_service
+from tests.telling_packages import telling_packages
 
 pytestmark = [pytest.mark.integration, pytest.mark.assets]
 
@@ -59,9 +68,30 @@ def segmented(assets: Path, packages: tuple[Path, Path], tmp_path_factory: pytes
 
 
 @pytest.fixture(scope="module")
-def service(packages: tuple[Path, Path]) -> Iterator[Addresses]:
-    """Both models, one forward at a time; nothing is answered from memory."""
-    models = [{"package": str(package), "concurrent_batches": 1, "num_threads": 1} for package in packages]
+def telling(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """For each task a package that declares all that it can."""
+    return telling_packages(tmp_path_factory.mktemp("telling"))
+
+
+@pytest.fixture(scope="module")
+def told(assets: Path, telling: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """A run of each of them over some photographs, drawn objects and all hostile files."""
+    folder = tmp_path_factory.mktemp("told")
+    inputs = folder / "inputs"
+    inputs.mkdir()
+    for path in sorted((assets / "classification" / "imagenet").rglob("*.*"))[::6]:
+        (inputs / path.name).symlink_to(path)
+    for count in range(1, len(RED_SHARES)):
+        pixels, _ = draw((64, 96), [disc(14 + 9 * index, 10 + 18 * index, 8) for index in range(count)])
+        Image.fromarray(pixels).save(inputs / f"drawn{count}.png")
+    return {name: run_job(package, [inputs, assets / "hostile"], folder / name) for name, package in telling.items()}
+
+
+@pytest.fixture(scope="module")
+def service(packages: tuple[Path, Path], telling: Mapping[str, Path]) -> Iterator[Addresses]:
+    """All models, one forward at a time; nothing is answered from memory."""
+    served = (*packages, *telling.values())
+    models = [{"package": str(package), "concurrent_batches": 1, "num_threads": 1} for package in served]
     limits = {"max_pixels": MAX_PIXELS}
     settings = {"models": models, "http": {"port": 0}, "grpc": {"port": 0}, "cache_bytes": 0, "limits": limits}
     with listening_service(ServeConfig.model_validate(settings)) as addresses:
@@ -82,6 +112,15 @@ def compare(output: Path, service: Addresses, *, protocol: str, model: str = "")
         return replay(iterate_run(str(output)), asker, concurrency=4)
     finally:
         asker.close()
+
+
+def compare_in_turn(output: Path, asker: Asker, *, is_compared: Callable[[RunRow], bool]) -> Comparison:
+    """Likewise, row by row on this thread, which the stock client does not leave."""
+    comparison = Comparison()
+    for row in filter(is_compared, iterate_run(str(output))):
+        comparison.add(row, compare_row(row, asker, tolerance=0.0))
+    asker.close()
+    return comparison
 
 
 @pytest.mark.parametrize("protocol", ["http", "v2", "grpc"])
@@ -105,6 +144,49 @@ def test_masks_are_those_of_the_run(segmented: Path, service: Addresses, protoco
     comparison = compare(segmented, service, protocol=protocol, model="espnet-camvid")
     assert comparison.is_equal, comparison.to_json()
     assert comparison.counts == {"equal": read_results(str(segmented)).num_rows}
+
+
+def test_a_run_of_packages_that_declare_everything_tells_it(
+    telling: Mapping[str, Path], told: Mapping[str, Path]
+) -> None:
+    verdicts = set()
+    for name, output in told.items():
+        rows = read_results(str(output)).to_pylist()
+        answered = [row for row in rows if row["status"] == "ok"]
+        assert len(answered) > 20 < len(rows) - len(answered)
+        columns = [column.name for column in told_columns(load_package(str(telling[name])).spec)]
+        assert {"brightness", "verdict", "reasons", "priority"} < set(columns)
+        assert all(any(row[column] not in (None, []) for row in answered) for column in columns), name
+        assert len({row["verdict"] for row in answered}) > 1, name
+        verdicts |= {row["verdict"] for row in answered}
+    assert verdicts == {"accept", "review", "reject"}
+
+
+@pytest.mark.parametrize("way", ["predictor", "http", "v2", "grpc"])
+def test_all_that_a_package_declares_is_that_of_the_run(
+    telling: Mapping[str, Path], told: Mapping[str, Path], service: Addresses, way: str
+) -> None:
+    for name, output in told.items():
+        if way == "predictor":
+            asker = PredictorAsker(telling[name], max_pixels=MAX_PIXELS)
+            comparison = compare_in_turn(output, asker, is_compared=lambda row: True)
+        else:
+            comparison = compare(output, service, protocol=way, model=name)
+        assert comparison.is_equal, (name, comparison.to_json())
+        assert comparison.counts == {"equal": read_results(str(output)).num_rows}
+
+
+@pytest.mark.parametrize("kind", ["http", "grpc"])
+def test_what_is_asked_for_by_name_is_that_of_the_run(
+    telling: Mapping[str, Path], told: Mapping[str, Path], service: Addresses, kind: str
+) -> None:
+    client: Any = tritonclient.grpc if kind == "grpc" else tritonclient.http
+    address = str(service.grpc_address) if kind == "grpc" else service.url.removeprefix("http://")
+    for name, output in told.items():
+        asker = TensorAsker(client, address, telling[name])
+        comparison = compare_in_turn(output, asker, is_compared=lambda row: row.values["status"] == "ok")
+        assert comparison.is_equal, (name, comparison.to_json())
+        assert comparison.statuses["ok"] > 20
 
 
 def test_a_mask_of_another_run_differs(segmented: Path, service: Addresses) -> None:

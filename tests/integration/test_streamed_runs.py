@@ -15,7 +15,8 @@ from inference_core.models.package import ModelPackage, load_package
 from jobs import driver as run_module
 from jobs import manifest
 from jobs.config import JobConfig
-from jobs.driver import RunState, run
+from jobs.driver import run
+from jobs.found_state import RunState
 from jobs.listing import LISTING_FILE
 from jobs.progress import Counter, LineProgress
 from jobs.settings import read_settings

@@ -16,11 +16,14 @@ from jobs.attempts import AttemptRecord, note_attempt
 from jobs.columns import SHARD_SCHEMA
 from jobs.commits import CommitLog
 from jobs.config import JobConfig
-from jobs.driver import open_listing, stage_settings
+from jobs.driver import open_listing
 from jobs.finalize import Outcome, finalize
 from jobs.listing import Listing
 from jobs.plan import Plan, find_plan, make_plan
-from jobs.stages import StageSettings, WholeShards, commit_worker, prepare_worker
+from jobs.prepare_worker import prepare_worker
+from jobs.stage_settings import StageSettings
+from jobs.stages import WholeShards, commit_worker
+from jobs.told_stages import stage_settings
 
 TIMES = ("fetch_ms", "prepare_ms", "infer_ms", "finish_ms")
 

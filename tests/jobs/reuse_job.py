@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from inference_core.models.package import ModelPackage
 from jobs.config import JobConfig
-from jobs.driver import index_answers, stage_settings
 from jobs.finalize import Outcome, finalize
+from jobs.prepare_worker import prepare_worker
 from jobs.progress import Counter, LineProgress
-from jobs.stages import WholeShards, commit_worker, prepare_worker
+from jobs.stages import WholeShards, commit_worker
+from jobs.told_stages import index_answers, stage_settings
 from tests.jobs.local_run import list_job, plan_job, shard_table
 
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from inference_core.models.package import ModelPackage
 from jobs.attempts import AttemptRecord, note_attempt
 from jobs.cli import finalize_run, print_settings, read_log_format, report_outcome, show_state
-from jobs.driver import find_state
 from jobs.finalize import Outcome, finalize
+from jobs.found_state import find_state
 from jobs.outcome_lines import outcome_lines
 from jobs.progress import LineProgress
 from jobs.report.facts import RunCost

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from jobs.config import DEFAULT_LIMITS, JobConfig, LimitsConfig, identity_of
+from jobs.config import DEFAULT_LIMITS, JobConfig, LimitsConfig
 
 REQUIRED: dict[str, Any] = {"model": "m", "input": "in", "output": "out"}
 
@@ -45,34 +45,3 @@ def test_the_limits_of_a_job_are_those_of_the_core_unless_set() -> None:
 def test_a_wrong_setting_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         job(**changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "is_same_run"),
-    [
-        pytest.param({}, True, id="nothing"),
-        pytest.param({"output": "elsewhere"}, True, id="the-output-moved"),
-        pytest.param({"max_error_frac": 1}, True, id="only-the-exit-code"),
-        pytest.param({"execution": {"actors": 3, "layout": "split", "address": "auto"}}, True, id="another-machine"),
-        pytest.param({"execution": {"rows_per_shard": 9}}, True, id="shards-were-cut-by-the-first-run"),
-        pytest.param({"input": ["in", "more"]}, False, id="input"),
-        pytest.param({"include": ["*.jpg"]}, False, id="include"),
-        pytest.param({"exclude": []}, False, id="exclude"),
-        pytest.param({"limits": {"max_pixels": 7}}, False, id="limits"),
-        pytest.param({"results": {"masks": "none"}}, False, id="results"),
-        pytest.param({"execution": {"precision": "fp32"}}, False, id="precision"),
-        pytest.param({"execution": {"engine": "openvino"}}, False, id="engine"),
-        pytest.param({"execution": {"batch_size": 3}}, False, id="batch-size"),
-        pytest.param({"execution": {"batch_size": "auto"}}, False, id="measured-batch-size"),
-        pytest.param({"execution": {"precision_guard": "warn"}}, False, id="precision-guard"),
-        pytest.param({"execution": {"compile": True}}, False, id="compile"),
-        pytest.param({"execution": {"cuda_graphs": True}}, False, id="cuda-graphs"),
-    ],
-)
-def test_what_makes_two_commands_the_same_run(changes: dict[str, Any], is_same_run: bool) -> None:
-    same = identity_of(job(**changes), model_digest="d") == identity_of(job(), model_digest="d")
-    assert same is is_same_run
-
-
-def test_another_model_is_another_run() -> None:
-    assert identity_of(job(), model_digest="a") != identity_of(job(), model_digest="b")

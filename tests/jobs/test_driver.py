@@ -8,8 +8,9 @@ from ray.exceptions import RayTaskError
 
 from inference_core.errors import ConfigError, ModelError
 from inference_core.models.package import ModelPackage, load_package
-from jobs.config import ExecutionConfig
-from jobs.driver import check_package, find_state
+from jobs.driver import check_package
+from jobs.execution_config import ExecutionConfig
+from jobs.found_state import find_state
 from jobs.receipts import root_cause
 from jobs.seen_shards import SeenShards
 from tests.jobs.conftest import MakeJob

@@ -12,12 +12,14 @@ from inference_core.errors import ConfigError, ModelError
 from inference_core.models.package import ModelPackage, load_package
 from jobs import engine_sample
 from jobs.cli import show_state
-from jobs.config import ExecutionConfig
-from jobs.driver import check_package, find_state, stage_settings
+from jobs.driver import check_package
 from jobs.engine_sample import choose_elsewhere, may_be_open, works_here
+from jobs.execution_config import ExecutionConfig
+from jobs.found_state import find_state
 from jobs.listing import Listing
 from jobs.plan import make_plan, read_plan
 from jobs.stages import make_runner
+from jobs.told_stages import stage_settings
 from tests.drawn_images import write
 from tests.failing_modules import fragile_package
 from tests.jobs.conftest import MakeJob

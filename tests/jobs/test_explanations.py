@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import csv
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from inference_core.models.package import ModelPackage
 from inference_core.validation import build_settings
 from jobs.cli import finalize_run
 from jobs.config import JobConfig
-from jobs.explanations import check_explain, explain_review
+from jobs.explanations import asked_before, check_explain, class_of, explain_review
 from jobs.finalize_again import explained_again
 from jobs.progress import Counter, LineProgress, RunProgress
 from jobs.retry import retry
@@ -43,7 +45,7 @@ def test_the_review_queue_is_explained_once(make_job: MakeJob, classifier: Model
         assert row["picture"] == f"explanations/{row['image_id']}.png"
         assert not row["error"]
     again = (output / rows[0]["picture"]).read_bytes()
-    assert explain_review(config, classifier, say=said.append) == 0
+    assert explain_review(config, classifier, say=said.append) is None
     assert said == ["explains 3 images of the review queue"]
     assert (output / rows[0]["picture"]).read_bytes() == again
     more = make_job(explain={"images": "review", "max_images": 4})
@@ -103,10 +105,66 @@ def test_another_model_does_not_explain_a_run(
     assert "explanations stay as they are" in said[0]
 
 
+def test_pictures_that_the_table_no_longer_names_go(
+    make_job: MakeJob, classifier: ModelPackage, tmp_path: Path
+) -> None:
+    config = make_job(explain={"images": "review", "max_images": 3})
+    finish_job(config, classifier)
+    explain_review(config, classifier, say=lambda message: None)
+    fewer = make_job(explain={"images": "review", "max_images": 2})
+    assert explain_review(fewer, classifier, say=lambda message: None) == 2
+    named = {row["picture"] for row in table_of(tmp_path / "out")}
+    found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out" / "explanations").rglob("*.png")}
+    assert found == named
+    assert len(named) == 2
+
+
+def test_what_was_asked_for_afterwards_stays_asked_for(
+    make_job: MakeJob, classifier: ModelPackage, tmp_path: Path
+) -> None:
+    config = make_job(max_error_frac=1)
+    assert asked_before(config) == config
+    finish_job(config, classifier)
+    with pytest.raises(typer.Exit):
+        finalize_run(str(tmp_path / "out"), ["explain.images=review", "explain.max_images=2"], log_format="text")
+    assert asked_before(config).explain.max_images == 2
+    (tmp_path / "out" / "report" / "explanations.csv").unlink()
+    (tmp_path / "out" / "report" / "explanations.json").write_bytes(
+        (tmp_path / "out" / "report" / "explanations.json").read_bytes().replace(b'"rank":2', b'"rank":7')
+    )
+    said: list[str] = []
+    retry(config.output, statuses=["oom"], assignments=[], show=shown, notice=said.append)  # of another queue
+    assert said == ["explains 2 images of the review queue"]
+    assert [int(row["rank"]) for row in table_of(tmp_path / "out")] == [1, 2]
+
+
+def test_the_class_of_the_row_is_explained(make_job: MakeJob, classifier: ModelPackage, tmp_path: Path) -> None:
+    config = make_job(explain={"images": "review", "max_images": 3})
+    finish_job(config, classifier)
+    explain_review(config, classifier, say=lambda message: None)
+    queue = read_review(config.output)[:3]
+    assert [row["label"] for row in table_of(tmp_path / "out")] == [row.label for row in queue]
+    twice = classifier.spec.model_copy(update={"classes": ("red", "red", "blue")})
+    assert class_of(queue[0], classifier) == queue[0].label
+    assert class_of(replace(queue[0], label="red"), replace(classifier, spec=twice)) == ""
+
+
+def test_an_empty_queue_leaves_an_empty_table(make_job: MakeJob, classifier: ModelPackage, tmp_path: Path) -> None:
+    config = make_job(explain={"images": "review", "max_images": 2})
+    finish_job(config, classifier)
+    explain_review(config, classifier, say=lambda message: None)
+    summary = tmp_path / "out" / "report" / "summary.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"review": []}))
+    said: list[str] = []
+    assert explain_review(config, classifier, say=said.append) == 0
+    assert (said, table_of(tmp_path / "out")) == ([], [])
+    assert not list((tmp_path / "out" / "explanations").rglob("*.png"))
+
+
 def test_off_does_nothing(make_job: MakeJob, classifier: ModelPackage, tmp_path: Path) -> None:
     config = make_job()
     finish_job(config, classifier)
-    assert explain_review(config, classifier, say=lambda message: None) == 0
+    assert explain_review(config, classifier, say=lambda message: None) is None
     assert not (tmp_path / "out" / "explanations").exists()
     assert not (tmp_path / "out" / "report" / "explanations.csv").exists()
 
@@ -114,7 +172,7 @@ def test_off_does_nothing(make_job: MakeJob, classifier: ModelPackage, tmp_path:
 @pytest.mark.parametrize(
     ("explain", "message"),
     [
-        pytest.param({"images": "review", "method": "gradcam"}, "gradcam needs a model whose layers", id="method"),
+        pytest.param({"images": "review", "method": "gradcam"}, "gradcam needs a model that torch runs", id="method"),
         pytest.param(
             {"images": "review", "layer": "x"}, "layer: must go with method gradcam, got occlusion", id="layer"
         ),

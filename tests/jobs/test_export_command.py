@@ -43,6 +43,21 @@ def test_annotations_come_with_the_run(make_job: MakeJob, segmenter: ModelPackag
     assert (folder / "coco" / "instances.json").stat().st_mtime_ns == before
 
 
+def test_the_page_links_to_what_was_exported_later(make_job: MakeJob, segmenter: ModelPackage, tmp_path: Path) -> None:
+    config = make_job(model=segmenter.uri)
+    finish_job(config, segmenter)
+    page = tmp_path / "out" / "report" / "report.html"
+    before = page.read_text()
+    export_answers(config.output, ["coco"], to=str(tmp_path / "to"))
+    assert page.read_text() == before
+    export_answers(config.output, ["yolo", "coco"])
+    assert 'href="../annotations/"' not in before
+    assert 'href="../annotations/"' in page.read_text()
+    assert "coco, yolo" in page.read_text()
+    finalize(config.output, load_plan(config.output))
+    assert "coco, yolo" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -18,13 +18,16 @@ from inference_core.runner import Runner
 from jobs import golden
 from jobs.attempts import AttemptRecord, note_attempt
 from jobs.cli import show_state
-from jobs.config import identity_of
-from jobs.driver import check_package, find_state, stage_settings
+from jobs.driver import check_package
 from jobs.finalize import finalize
+from jobs.found_state import find_state
 from jobs.golden import GoldenNote, check_preparing, check_worker, describe_golden, prove_golden
+from jobs.identity import identity_of
 from jobs.listing import Listing
 from jobs.plan import Plan, find_plan, make_plan, read_plan
-from jobs.stages import make_runner, prepare_worker
+from jobs.prepare_worker import prepare_worker
+from jobs.stages import make_runner
+from jobs.told_stages import stage_settings
 from tests.drawn_images import png_bytes
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import read_rows, run_shards, worker_settings

@@ -11,9 +11,10 @@ import pytest
 from inference_core.models.package import ModelPackage
 from jobs.claims import claim
 from jobs.commits import CommitLog
-from jobs.config import ExecutionConfig
+from jobs.execution_config import ExecutionConfig
 from jobs.headstart import can_start_ahead, has_ended, start_ahead
-from jobs.stages import StageSettings, WholeShards
+from jobs.stage_settings import StageSettings
+from jobs.stages import WholeShards
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import list_job, plan_job, read_rows, run_shards, shard_table, worker_settings
 

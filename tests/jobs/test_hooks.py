@@ -13,7 +13,8 @@ from inference_core.export.rows import RowBuilder
 from inference_core.models.package import load_package
 from inference_core.predictor import Predictor
 from jobs.driver import check_package
-from jobs.stages import CommitShards, InferShards, PrepareShards, read_package
+from jobs.planned_package import read_package
+from jobs.stages import CommitShards, InferShards, PrepareShards
 from tests.hooked_packages import hook, hooked_classifier, hooked_segmenter
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import TIMES, plan_job, read_rows, run_shards, shard_table, worker_settings

@@ -15,10 +15,10 @@ from inference_core.errors import ConfigError
 from inference_core.export.kept_planes import read_kept_mask
 from inference_core.export.mask_files import PlaneOutput, read_plane
 from inference_core.models.package import ModelPackage
-from jobs.config import identity_of
 from jobs.evaluation.evaluate import evaluate
 from jobs.evaluation.request import EvaluateRequest
 from jobs.forecast import forecast_job
+from jobs.identity import identity_of
 from jobs.plan import load_plan, make_plan
 from jobs.plan_command import forecast_rows
 from jobs.results import read_results
@@ -35,6 +35,7 @@ def masks_of(output: str) -> dict[str, list[Any]]:
         mask = read_kept_mask(output, row)
         assert (mask is None) == (row["status"] != "ok")
         if mask is not None:
+            assert mask.dtype == np.uint8  # of 16 bits too: pictures take it as it is
             found[row["image_id"]] = mask.tolist()
     return found
 

@@ -14,7 +14,7 @@ from jobs.isolated import EXIT_ABANDONED, Task
 from jobs.isolated_process import Death, IsolatedProcess, describe_end
 from jobs.quarantine import QuarantineShards, finish_shard
 from jobs.sink import Receipt
-from jobs.stages import StageSettings
+from jobs.stage_settings import StageSettings
 from tests.drawn_images import draw_folder
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import plan_job, read_rows, run_shards, shard_table, worker_settings

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_core.errors import ConfigError
-from jobs.config import ExecutionConfig
+from jobs.execution_config import ExecutionConfig
 from jobs.nodes import Node, place, units
 from jobs.pools import Pools
 from jobs.resources import COMMIT_CPUS, available_cpus, choose_pools

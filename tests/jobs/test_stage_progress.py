@@ -6,7 +6,7 @@ import json
 import pytest
 from rich.console import Console
 
-from jobs.stage_progress import shown_stages, silent_stages
+from jobs.stage_progress import count_items, shown_stages, silent_stages
 
 
 def test_stages_are_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,3 +42,19 @@ def test_silent_stages_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with silent_stages("pictures", total=2) as advance:
         advance(2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_items_are_counted_as_they_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    stages = shown_stages(Console(file=io.StringIO()), log_format="text")
+    assert list(count_items("abc", "answers", total=3, stages=stages)) == ["a", "b", "c"]
+    assert capsys.readouterr().err.startswith("answers 3/3")
+
+
+def test_a_stage_that_is_left_early_says_where(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse() -> None:
+        for item in count_items("abc", "answers", total=3, stages=shown_stages(Console(), log_format="json")):
+            assert item == "a", "the second is refused"
+
+    with pytest.raises(AssertionError):
+        refuse()
+    assert '"done": 1' in capsys.readouterr().err

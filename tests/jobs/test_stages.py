@@ -14,7 +14,8 @@ from inference_core.models.package import ModelPackage
 from inference_core.predictor import Predictor
 from jobs.columns import PACKED_SCHEMA, RECEIPT_SCHEMA, pack_shards, unpack_shards
 from jobs.commits import CommitLog
-from jobs.stages import CommitShards, InferShards, PrepareShards, WholeShards, read_package
+from jobs.planned_package import read_package
+from jobs.stages import CommitShards, InferShards, PrepareShards, WholeShards
 from tests.drawn_images import draw_folder
 from tests.jobs.conftest import MakeJob
 from tests.jobs.local_run import plan_job, read_rows, run_shards, shard_table, worker_settings

@@ -7,8 +7,8 @@ import pytest
 
 from inference_core.execution_choice import ExecutionChoice
 from inference_core.models.package import ModelPackage
+from jobs.afterwards_config import PricesConfig
 from jobs.bottleneck import WORK, Workers
-from jobs.config import PricesConfig
 from jobs.engine_sample import prepare_sample
 from jobs.estimate import EFFICIENCY, RAY_START_S, bound_images_per_s, cost_per_million, estimate_run
 from jobs.sources.image_ref import ImageRef

@@ -1,4 +1,4 @@
-"""Small videos without loss: each pixel comes back as it was drawn."""
+"""Small videos: without loss, so that each pixel comes back as it was drawn, or as people have them."""
 
 from __future__ import annotations
 
@@ -27,5 +27,26 @@ def draw_video(path: Path, count: int) -> Path:
         stream.pix_fmt = "bgr0"
         for index in range(count):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame_pixels(index), format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def encode_video(
+    path: Path,
+    *,
+    codec: str,
+    num_frames: int,
+    image_hw: tuple[int, int] = (48, 64),
+    pixel_format: str = "",
+    **options: str,
+) -> Path:
+    """Write frames, 25 for each second, in some codec; ``options`` are FFmpeg's of the encoder."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.height, stream.width = image_hw
+        stream.pix_fmt = pixel_format or {"mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+        for index in range(num_frames):
+            pixels = frame_pixels(index % 100, image_hw=image_hw)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
     return path

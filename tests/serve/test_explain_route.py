@@ -17,6 +17,7 @@ from serve.config import ServeConfig
 from serve.key_file import hash_key
 from tests.explained_nets import explained_package
 from tests.serve.http_service import HttpService, http_service
+from tests.telling_packages import masks
 
 PNG_TYPE = {"content-type": "image/png"}
 
@@ -37,7 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service_config(folder: Path, **settings: object) -> ServeConfig:
     deep = explained_package(folder / "deep", "deep")
     features = explained_package(folder / "features", "deep", name="features", task="embedding", classes=[])
-    models = [{"package": one.uri, "concurrent_batches": 1, "num_threads": 1} for one in (deep, features)]
+    both = load_package(str(masks(folder / "masks")))
+    models = [{"package": one.uri, "concurrent_batches": 1, "num_threads": 1} for one in (deep, features, both)]
     return ServeConfig.model_validate({"models": models, "http": {"port": 0}, "grpc": {"port": 0}, **settings})
 
 
@@ -82,7 +84,9 @@ def test_all_forms_tell_the_same(client: httpx.Client, folder: Path) -> None:
         ),
         pytest.param({"object": "0"}, 422, "object: must go with task detection", id="object"),
         pytest.param({"object": "-1"}, 422, "object must be a whole number from 0", id="object no number"),
-        pytest.param({"model": "other"}, 404, "model must be one of deep, features, got 'other'", id="model"),
+        pytest.param(
+            {"model": "other"}, 404, "model must be one of deep, features, telling-masks, got 'other'", id="model"
+        ),
         pytest.param({"model": "features"}, 422, "got features of task embedding; ask another", id="task"),
     ],
 )
@@ -90,6 +94,18 @@ def test_wishes_that_cannot_be_met(client: httpx.Client, query: dict[str, str], 
     found = client.post("/v1/explain", content=photo(), params=query)
     assert (found.status_code, found.headers["content-type"]) == (status, "application/problem+json")
     assert words in found.json()["detail"]
+
+
+def test_members_are_explained_together_and_named_without_their_place(client: httpx.Client, folder: Path) -> None:
+    found = client.post("/v1/models/telling-masks/explain", content=photo(), params={"class": "green"})
+    told = found.json()["explanation"]
+    assert (told["method"], told["shape"]) == ("occlusion", [40, 60])
+    expected = Explainer(load_package(str(folder / "masks" / "both"))).explain(photo(), class_name="green")
+    assert told["total"] == pytest.approx(expected.total)
+    refused = client.post("/v1/models/telling-masks/explain", content=photo(), params={"method": "gradcam"})
+    assert refused.status_code == 422
+    assert "gradcam needs" in refused.json()["detail"]
+    assert str(folder) not in refused.text
 
 
 def test_bad_bodies_are_problems_as_of_predict(client: httpx.Client) -> None:

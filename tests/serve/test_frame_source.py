@@ -11,7 +11,7 @@ from PIL import Image
 from inference_core.errors import ConfigError
 from inference_core.storage import ObjectInfo
 from jobs.sources.video_frames import list_frames
-from serve.frame_source import is_camera, read_frames
+from serve.frame_source import read_frames
 from tests.serve.drawn_videos import draw_video, frame_pixels
 
 
@@ -50,16 +50,10 @@ def test_a_source_that_is_no_video_says_so_in_one_sentence(tmp_path: Path) -> No
         sound.setframerate(8000)
         sound.writeframes(bytes(1600))
     for name, message in (
-        ("text.mp4", "source: must be a video file or a camera that can be read, got "),
-        ("sound.wav", "source: must be a video, got "),
+        ("text.mp4", "source: must be a video file, a camera or a stream that can be read, got "),
+        ("sound.wav", "source: must hold a video, got "),
         ("none.mp4", "source: nothing is stored at "),
     ):
         with pytest.raises(ConfigError, match=message) as caught:
             next(read_frames(str(tmp_path / name)))
         assert "\n" not in str(caught.value)
-
-
-def test_only_devices_are_cameras(video: Path) -> None:
-    assert not is_camera(str(video))
-    assert not is_camera("s3://bucket/clip.mp4")
-    assert is_camera("/dev/null")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from serve.model_facts import describe_model, without_paths
+from serve.model_facts import describe_model, without_paths, without_places
 from tests.specs import package_of
 
 
@@ -37,3 +37,18 @@ def test_describes_a_model_in_json_without_paths() -> None:
     assert facts.spec["weights"] == "tiny.onnx"
     assert facts.spec["output"]["top_k"] == 5, "defaults are told, too"
     assert (facts.name, facts.version, facts.is_ready) == ("served", package.digest[:12], False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("a/b is half of 1/2", "a/b is half of 1/2"),
+        ("got member 0, file:///srv/secret/net0, of format onnx", "got member 0, net0, of format onnx"),
+        ("needs gradients (member s3://bucket/key/net1/)", "needs gradients (member net1)"),
+        ("must be there, got '/home/me/w.pth': nothing; correct it", "must be there, got 'w.pth': nothing; correct it"),
+        ("got /srv/models/net.", "got net."),
+    ],
+)
+def test_in_a_sentence_paths_are_their_last_parts(text: str, expected: str) -> None:
+    assert without_places(text) == expected

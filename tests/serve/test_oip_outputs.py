@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,21 +11,30 @@ from PIL import Image
 
 from inference_core.items import Prediction
 from inference_core.records import SourceFacts
-from inference_core.results import Classification, Detection, Embedding, MultiLabel, Result, Segmentation
-from serve.answers import Answer
+from inference_core.results import Classification, Detection, Embedding, MultiLabel, Result, Segmentation, Spread
+from serve.answers import Answer, ServedModel
 from serve.errors import InvalidRequestError
 from serve.oip_outputs import OUTPUTS_OF_TASK, build_outputs, choose_outputs, outputs_of
 from serve.oip_tensors import NUMPY_TYPES, GivenOutput
+from serve.told_columns import ToldColumn
 
 
-def answer(result: Result | None) -> Answer:
+def model_of(task: str, *columns: ToldColumn, **options: Any) -> ServedModel:
+    return ServedModel(
+        **{"name": "m", "digest": "d", "version": "v", "task": task, "classes": (), "engine": "e", "spec": {}},
+        **{"input_hw": None, "num_channels": 3, "is_ready": True, "options": options, "columns": columns},
+    )
+
+
+def answer(result: Result | None, **row: Any) -> Answer:
     prediction = Prediction(
         source=SourceFacts(image_id="0"),
         status="decode_error" if result is None else "ok",
         error="cut off" if result is None else "",
         result=result,
     )
-    return Answer(prediction=prediction, row={"row_id": 0, "status": prediction.status}, model="m", model_digest="d")
+    row = {"row_id": 0, "status": prediction.status, **row}
+    return Answer(prediction=prediction, row=row, model="m", model_digest="d")
 
 
 def classification(*class_ids: int) -> Classification:
@@ -56,7 +66,7 @@ def segmentation(image_hw: tuple[int, int]) -> Segmentation:
 def outputs(
     task: str, *results: Result | None, names: list[str] | None = None, is_text: bool = False
 ) -> dict[str, Any]:
-    chosen = choose_outputs(names or [], task=task, is_text=is_text)
+    chosen = choose_outputs(names or [], model=model_of(task), is_text=is_text)
     built = build_outputs(chosen, [answer(result) for result in results], is_asked=bool(names))
     for output, made in zip(chosen, built, strict=True):
         check_made(output.shape, made)
@@ -182,11 +192,91 @@ def test_outputs_come_once_and_in_the_order_asked() -> None:
 
 @pytest.mark.parametrize("task", list(OUTPUTS_OF_TASK))
 def test_every_output_of_a_task_can_be_asked_for(task: str) -> None:
-    names = [output.name for output in outputs_of(task)]
+    names = [output.name for output in outputs_of(model_of(task))]
     assert len(set(names)) == len(names)
     assert list(outputs(task, None, names=names)) == names
 
 
 def test_an_unknown_output_is_refused_with_those_there_are() -> None:
     with pytest.raises(InvalidRequestError, match="among class_id, score, label, entropy, status, error, row, got 'x'"):
-        choose_outputs(["x"], task="classification", is_text=False)
+        choose_outputs(["x"], model=model_of("classification"), is_text=False)
+
+
+COLUMNS = (
+    ToldColumn(name="margin", kind="number"),
+    ToldColumn(name="num_components", kind="whole"),
+    ToldColumn(name="verdict", kind="text"),
+    ToldColumn(name="prediction_set", kind="wholes"),
+    ToldColumn(name="reasons", kind="texts"),
+    ToldColumn(name="gains", kind="nested"),
+)
+TOLD = {
+    "margin": 0.25,
+    "num_components": 7,
+    "verdict": "review",
+    "prediction_set": [2, 0],
+    "reasons": ["score below 0.5"],
+    "gains": [{"name": "hflip", "changed_frac": 0.0, "score_shift": 0.5}],
+}
+
+
+def declared(*answers: Answer, names: list[str] | None = None) -> dict[str, Any]:
+    chosen = choose_outputs(names or [], model=model_of("classification", *COLUMNS), is_text=False)
+    built = build_outputs(chosen, answers, is_asked=bool(names))
+    for output, made in zip(chosen, built, strict=True):
+        check_made(output.shape, made)
+    return {made.name: made for made in built}
+
+
+def test_what_a_package_declares_is_given_by_the_names_of_its_columns() -> None:
+    given = declared(answer(classification(0), **TOLD))
+    assert {name: given[name].values.tolist() for name in ("margin", "num_components", "prediction_set")} == {
+        "margin": [0.25],
+        "num_components": [7],
+        "prediction_set": [[2, 0]],
+    }
+    assert (given["verdict"].values, given["reasons"].values) == ([b"review"], [b"score below 0.5"])
+    assert "gains" not in given  # in the row; by itself on request
+    (gains,) = declared(answer(classification(0), **TOLD), names=["gains"]).values()
+    assert json.loads(gains.values[0]) == TOLD["gains"]
+
+
+def test_what_an_image_does_not_have_is_filled_up() -> None:
+    other = answer(classification(1), **TOLD | {"prediction_set": [], "reasons": [], "margin": None})
+    names = [column.name for column in COLUMNS]
+    given = declared(answer(classification(0), **TOLD), other, answer(None), names=names)
+    assert list(given) == names
+    np.testing.assert_array_equal(given["margin"].values, np.float32([0.25, np.nan, np.nan]))
+    assert given["num_components"].values.tolist() == [7, 7, 0]
+    assert given["verdict"].values == [b"review", b"review", b""]
+    assert given["prediction_set"].values.tolist() == [[2, 0], [-1, -1], [-1, -1]]
+    assert given["reasons"].values == [b"score below 0.5", b"", b""]
+    assert given["gains"].values[2] == b"null"
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "name"),
+    [
+        ("classification", {}, "verdict"),
+        ("classification", {}, "uncertainty_map"),
+        ("segmentation", {}, "uncertainty_map"),
+        ("segmentation", {}, "prediction_set"),
+    ],
+)
+def test_what_a_package_does_not_declare_is_no_output(task: str, options: dict[str, Any], name: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"outputs must be among .*, got '{name}'; correct the name"):
+        choose_outputs([name], model=model_of(task, **options), is_text=False)
+
+
+def test_uncertainties_of_pixels_are_a_plane_on_request() -> None:
+    pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    model = model_of("segmentation", ToldColumn(name="uncertainty", kind="number"), uncertainty={"default": False})
+    unsure = replace(segmentation((4, 5)), spread=Spread(pixels=pixels))
+    assert "uncertainty_map" not in [output.name for output in choose_outputs([], model=model, is_text=False)]
+    chosen = choose_outputs(["uncertainty_map", "uncertainty"], model=model, is_text=False)
+    plane, mean = build_outputs(chosen, [answer(unsure, uncertainty=0.5), answer(None)], is_asked=True)
+    np.testing.assert_array_equal(plane.values, np.stack([pixels, np.zeros_like(pixels)]))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(mean.values, np.float32([0.5, np.nan]))  # type: ignore[arg-type]
+    other = replace(segmentation((6, 7)), spread=Spread(pixels=np.zeros((6, 7), np.uint8)))
+    with pytest.raises(InvalidRequestError, match="for output uncertainty_map, got 4x5, 6x7; send images of one size"):
+        build_outputs(chosen, [answer(unsure), answer(other)], is_asked=True)

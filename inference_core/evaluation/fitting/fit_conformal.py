@@ -74,7 +74,8 @@ def fit_conformal(scores: Reals, truth: NDArray[np.integer], *, method: Method, 
         )
     quantile = float(np.sort(nonconformity(scores, truth, method=method))[rank - 1])
     # The next larger number of six digits, so that what was covered stays covered in another arithmetic.
-    return (math.floor(quantile * 1e6) + 1) / 1e6
+    larger = (math.floor(quantile * 1e6) + 1) / 1e6
+    return min(larger, 1.0) if method == "lac" else larger  # at 1 every class is in, whose score may be 0
 
 
 def prediction_sets(scores: Reals, *, method: Method, quantile: float) -> NDArray[np.bool_]:

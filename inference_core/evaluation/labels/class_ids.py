@@ -103,12 +103,18 @@ class ClassIds:
 
     def explain(self, unknown: Sequence[str]) -> str:
         """Unknown names, each with the nearest of ours."""
+        ours = {spelled(name): name for name in reversed(self.classes)}
         parts = []
         for name in unknown[:MAX_NAMED]:
-            near = difflib.get_close_matches(name, self.classes, n=1)
-            parts.append(f"{name!r} (near: {near[0]!r})" if near else repr(name))
+            near = difflib.get_close_matches(spelled(name), ours, n=1)
+            parts.append(f"{name!r} (near: {ours[near[0]]!r})" if near else repr(name))
         more = f" and {len(unknown) - MAX_NAMED} more" if len(unknown) > MAX_NAMED else ""
         return ", ".join(parts) + more
+
+
+def spelled(name: str) -> str:
+    """A name without what spellings differ in: capitals, and what stands between words."""
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def read_class_map(uri: str) -> dict[str, str | None]:

@@ -75,8 +75,12 @@ class CocoLabels:
 
     def _box_of(self, annotation: Annotation) -> list[float]:
         box = annotation.get("bbox")
-        if not isinstance(box, list) or len(box) != 4:
-            raise ConfigError(f"must have a bbox of 4 numbers, got {box} in {self.origin}; correct it", key=KEY)
+        is_four = isinstance(box, list) and len(box) == 4 and all(isinstance(value, int | float) for value in box)
+        if not isinstance(box, list) or not is_four or min(box[2:]) < 0:
+            raise ConfigError(
+                f"must have a bbox of 4 numbers, got {box} in {self.origin}; give left, top, width and height",
+                key=KEY,
+            )
         x, y, width, height = (float(value) for value in box)
         return [x, y, x + width, y + height]
 
@@ -84,17 +88,44 @@ class CocoLabels:
         """(H, W) bool of an annotation: polygons, or run lengths, compressed or not."""
         shape = annotation.get("segmentation")
         if isinstance(shape, list):
+            if not are_polygons(shape):
+                raise ConfigError(
+                    f"must have polygons of at least 3 corners, x and y in turn, got {str(shape)[:60]} in "
+                    f"{self.origin}; correct it",
+                    key=KEY,
+                )
             return draw_polygons(shape, image_hw=image_hw)
         if isinstance(shape, dict) and isinstance(shape.get("counts"), str):
             try:
                 return decode_mask(shape["counts"], image_hw=image_hw)
             except ShapeError as exc:
                 raise ConfigError(f"must hold whole run lengths, got {self.origin}: {exc}", key=KEY) from exc
-        if isinstance(shape, dict) and isinstance(shape.get("counts"), list):
+        if isinstance(shape, dict) and are_runs(shape.get("counts"), num_pixels=image_hw[0] * image_hw[1]):
             runs = np.repeat(np.arange(len(shape["counts"])) % 2 == 1, shape["counts"])
-            if len(runs) == image_hw[0] * image_hw[1]:
-                return np.ascontiguousarray(runs.reshape(image_hw[1], image_hw[0]).T)
-        raise ConfigError(f"must have a segmentation of polygons or run lengths, got none in {self.origin}", key=KEY)
+            return np.ascontiguousarray(runs.reshape(image_hw[1], image_hw[0]).T)
+        raise ConfigError(
+            f"must have a segmentation of polygons or of run lengths of all {image_hw[0] * image_hw[1]} pixels, got "
+            f"{str(shape)[:60]} in {self.origin}; correct it, or evaluate a detection by the boxes",
+            key=KEY,
+        )
+
+
+def are_polygons(shape: list[Any]) -> bool:
+    """Whether each of some lists is three corners or more."""
+    return bool(shape) and all(
+        isinstance(one, list)
+        and len(one) >= 6
+        and len(one) % 2 == 0
+        and all(isinstance(value, int | float) for value in one)
+        for one in shape
+    )
+
+
+def are_runs(counts: Any, *, num_pixels: int) -> bool:
+    """Whether something is the run lengths of so many pixels."""
+    if not isinstance(counts, list) or not all(isinstance(count, int) and count >= 0 for count in counts):
+        return False
+    return sum(counts) == num_pixels
 
 
 def draw_polygons(polygons: list[list[float]], *, image_hw: tuple[int, int]) -> NDArray[np.bool_]:

@@ -102,8 +102,8 @@ def match_ends(names: Sequence[str], image_ids: Sequence[str], *, origin: str) -
 
 
 def ends_of(name: str) -> Iterator[str]:
-    """What a path may be called, the longest first: ``a/b.png``, ``a/b``, ``b.png``, ``b``."""
-    parts = name.split("/")
+    """What a path may be called, the longest first: ``a/b.png``, ``a/b``, ``b.png``, ``b``; those of Windows, too."""
+    parts = name.replace("\\", "/").split("/")
     for start in range(len(parts)):
         end = "/".join(parts[start:])
         yield end

@@ -91,8 +91,7 @@ def read_mask_labels(uri: str, ids: ClassIds) -> tuple[dict[str, ReadMask], list
     def read(found: str) -> Mask:
         return values.class_ids(read_mask(found), origin=found)
 
-    notes = [f"masks hold 0 and 255 alone: 255 is read as {ids.classes[1]!r}"] if values.is_white_foreground else []
-    return {path: partial(read, found) for path, found in masks.items()}, notes
+    return {path: partial(read, found) for path, found in masks.items()}, values.notes
 
 
 def coco_mask(labels: CocoLabels, name: str) -> Mask:
@@ -116,6 +115,12 @@ def existing_folder(uri: str) -> str:
     Raises:
         ConfigError: it holds nothing.
     """
+    if storage.exists(uri):
+        raise ConfigError(
+            f"must be a CSV file (.csv, .tsv), COCO's JSON (.json) or a folder that holds labels, got the file {uri}; "
+            "rename it after what it holds, or name its folder",
+            key=KEY,
+        )
     if next(iter(storage.list_objects(uri)), None) is None:
         raise ConfigError(
             f"must be a CSV file, COCO's JSON or a folder that holds labels, got {uri} with nothing in it; check "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import yaml
@@ -15,6 +16,17 @@ from inference_core.evaluation.labels.class_ids import KEY, ClassIds
 SUFFIX = ".txt"
 NAME_FILES = ("classes.txt", "data.yaml", "dataset.yaml")
 """Beside the labels: what their numbers mean."""
+MOST_OFF = 1.5
+"""From the image's middle, in shares of its sides: objects that were cut reach over an edge, but not so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """What class numbers mean."""
+
+    names: Mapping[int, str]
+    origin: str
+    """URI of the file that says so."""
 
 
 def read_yolo(uri: str, ids: ClassIds) -> dict[str, BoxLabels]:
@@ -27,7 +39,7 @@ def read_yolo(uri: str, ids: ClassIds) -> dict[str, BoxLabels]:
         ConfigError: there is no text file, a line is none of these, or a class is unknown.
     """
     found = sorted(storage.list_objects(uri), key=lambda entry: entry.path)
-    numbers = read_numbers({entry.path: entry.uri for entry in found}, ids)
+    numbers = read_numbers({entry.path: entry.uri for entry in found})
     entries = [
         entry for entry in found if entry.path.endswith(SUFFIX) and entry.path.rpartition("/")[2] not in NAME_FILES
     ]
@@ -42,7 +54,7 @@ def read_yolo(uri: str, ids: ClassIds) -> dict[str, BoxLabels]:
     return labels
 
 
-def read_file(lines: Iterable[str], ids: ClassIds, numbers: dict[int, str] | None, *, origin: str) -> BoxLabels:
+def read_file(lines: Iterable[str], ids: ClassIds, numbers: Numbers | None, *, origin: str) -> BoxLabels:
     """The objects of one image."""
     boxes, class_ids = [], []
     for number, line in enumerate(lines, start=1):
@@ -55,20 +67,37 @@ def read_file(lines: Iterable[str], ids: ClassIds, numbers: dict[int, str] | Non
             raise ConfigError(f"must hold numbers, got {line[:60]!r} in {place}; correct it", key=KEY) from None
         class_id = class_of(int(value), ids, numbers, origin=place)
         if class_id is not None:
-            boxes.append(box_of(rest, origin=place))
+            boxes.append(check_shares(box_of(rest, origin=place), origin=place))
             class_ids.append(class_id)
     return BoxLabels.of(boxes, class_ids, is_relative=True)
 
 
-def class_of(number: int, ids: ClassIds, numbers: dict[int, str] | None, *, origin: str) -> int | None:
+def class_of(number: int, ids: ClassIds, numbers: Numbers | None, *, origin: str) -> int | None:
     """The class id of a number, by its name where a file says what the numbers mean."""
     if numbers is None:
         return ids.of_number(number, origin=origin)
-    if number not in numbers:
+    if number not in numbers.names:
         raise ConfigError(
-            f"must have a class that {NAME_FILES[0]} names, got {number} in {origin}; correct it", key=KEY
+            f"must have class numbers that {numbers.origin} names, got {number} in {origin}; correct one of them",
+            key=KEY,
         )
-    return ids.of_names([numbers[number]], origin=origin)[numbers[number]]
+    name = numbers.names[number]
+    return ids.of_names([name], origin=numbers.origin)[name]
+
+
+def check_shares(box: list[float], *, origin: str) -> list[float]:
+    """The box, which lies in the image, or hardly outside of it.
+
+    Raises:
+        ConfigError: it lies so far outside that its corners must be pixels.
+    """
+    if any(abs(value - 0.5) > MOST_OFF for value in box):
+        raise ConfigError(
+            f"must hold shares of the image's width and height from 0 to 1, got a box from {box[0]:g}, {box[1]:g} to "
+            f"{box[2]:g}, {box[3]:g} in {origin}; divide pixels by width and height",
+            key=KEY,
+        )
+    return box
 
 
 def box_of(values: list[float], *, origin: str) -> list[float]:
@@ -84,7 +113,7 @@ def box_of(values: list[float], *, origin: str) -> list[float]:
     )
 
 
-def read_numbers(uris: dict[str, str], ids: ClassIds) -> dict[int, str] | None:
+def read_numbers(uris: dict[str, str]) -> Numbers | None:
     """What the numbers mean, where a file beside the labels says so."""
     path = next((path for name in NAME_FILES for path in uris if path == name), None)
     if path is None:
@@ -94,6 +123,6 @@ def read_numbers(uris: dict[str, str], ids: ClassIds) -> dict[int, str] | None:
         names = text.split("\n") if path.endswith(SUFFIX) else (yaml.safe_load(text) or {}).get("names")
     except (StorageError, ValueError, yaml.YAMLError, AttributeError) as exc:
         raise ConfigError(f"must say what class numbers mean, got {uris[path]} ({exc}); correct it", key=KEY) from exc
-    if isinstance(names, dict):
-        return {int(number): str(name) for number, name in names.items()}
-    return {number: str(name).strip() for number, name in enumerate(names or []) if str(name).strip()}
+    pairs = names.items() if isinstance(names, dict) else enumerate(names or [])
+    named = {int(number): str(name).strip() for number, name in pairs if str(name).strip()}
+    return Numbers(names=named, origin=uris[path])

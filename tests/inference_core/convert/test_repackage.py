@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from inference_core.architecture_spec import Format
 from inference_core.convert.export_package import build_export, write_export
 from inference_core.convert.repackage import FILE_NAMES, with_weights
 from inference_core.errors import ConfigError
 from inference_core.models.package import load_package
 from inference_core.models.write_package import write_package
-from inference_core.spec import Format
 from tests.drawn_images import draw_folder
 from tests.exportable_nets import net_package
 from tests.hooked_packages import changed

@@ -5,12 +5,12 @@ from typing import Any, get_args
 
 import pytest
 
+from inference_core.architecture_spec import Format
 from inference_core.engines.build import build_engine
 from inference_core.engines.onnx_engine import list_providers
 from inference_core.engines.protocol import EngineName
 from inference_core.engines.table import ENGINES_OF_FORMAT, MODULE_OF_ENGINE, resolve_engine
 from inference_core.errors import ConfigError
-from inference_core.spec import Format
 from tests.specs import package_of
 
 ALL = ["CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"]

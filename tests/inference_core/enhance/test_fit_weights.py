@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inference_core.enhance.fit_weights import fit_weights
 from inference_core.errors import ConfigError, ShapeError
@@ -36,6 +39,44 @@ def test_the_weights_are_those_of_another_algorithm(seed: int) -> None:
     np.testing.assert_allclose(found, expectation_maximised(scores[:, np.arange(len(truth)), truth]), atol=1e-3)
     assert found.min() >= 0
     assert found.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_other_weights_are_better(count: int, seed: int) -> None:
+    """By the certificate of convex problems: where no member's mean of likelihood over that of the mixture is above 1,
+    the loss is the least; where it is at most 1 + e, it is at most e above it (concavity of the logarithm).
+    """
+    scores, truth = members(seed, count=count, skill=(1.0, 2.0, 0.5, 0.1, 1.5))
+    found = fit_weights(scores, truth)
+    likelihoods = scores[:, np.arange(len(truth)), truth]
+    assert (likelihoods / (found @ likelihoods)).mean(axis=1).max() <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_weights_are_those_of_torchs_optimiser(seed: int) -> None:
+    """L-BFGS on free numbers whose softmax the weights are, and torch's own loss."""
+    scores, truth = members(seed)
+    free = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    logs, labels = torch.from_numpy(np.log(scores)), torch.from_numpy(truth)
+    optimiser = torch.optim.LBFGS([free], max_iter=500, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        mixed = torch.logsumexp(torch.log_softmax(free, 0)[:, None, None] + logs, dim=0)
+        value = torch.nn.functional.nll_loss(mixed, labels)
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    # The loss is flat near its least value: 1e-10 of it is some 1e-4 of a weight.
+    np.testing.assert_allclose(fit_weights(scores, truth), torch.softmax(free, 0).detach().numpy(), atol=1e-3)
+
+
+@given(order=st.permutations(range(3)))
+def test_the_order_of_members_says_nothing(order: list[int]) -> None:
+    scores, truth = members(5)
+    np.testing.assert_allclose(fit_weights(scores[order], truth), fit_weights(scores, truth)[order], atol=1e-3)
 
 
 def test_of_labels_that_do_not_compete() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_core.enhance.fuse_boxes import Boxes, fuse_boxes
+from inference_core.detection_spec import NmsSpec
+from inference_core.enhance.fuse_boxes import Boxes, fuse_boxes, join_boxes
+from inference_core.tasks.candidates import NO_SCORE, Candidates
+from inference_core.tasks.nms import suppress
 
 PLACES = st.sampled_from([(2.0, 2.0), (2.5, 2.0), (10.0, 3.0), (10.5, 3.5), (11.0, 12.0)])
 """Corners near each other, so that boxes overlap."""
@@ -125,3 +130,88 @@ def test_what_is_carried_is_that_of_the_best_box() -> None:
     np.testing.assert_array_equal(
         weighted.carried["masks"][weighted.class_ids.tolist().index(0)], [np.float32(0.1)] * 3
     )
+
+
+def table_of(name: str) -> Any:
+    return json.loads((Path(__file__).parents[2] / "references" / name).read_text())
+
+
+def forwards_of(case: Any) -> list[Boxes]:
+    return [boxes_of(list(zip(one["boxes"], one["scores"], one["class_ids"], strict=True))) for one in case["forwards"]]
+
+
+def as_rows(boxes: Any, scores: Any, class_ids: Any) -> Any:
+    """Boxes in an order of their own, since equal scores may come in either."""
+    rows = np.column_stack([class_ids, np.reshape(boxes, (-1, 4)), scores]).astype(np.float64)
+    return rows[np.lexsort(np.round(rows, 4).T)]
+
+
+@pytest.mark.parametrize("case", table_of("box_fusion.json")["cases"])
+def test_it_is_what_the_authors_package_gives(case: Any) -> None:
+    """See ``tests/references/write_box_fusion.py``, which wrote the table with ensemble-boxes."""
+    found = fuse_boxes(forwards_of(case), weights=case["weights"], iou_threshold=case["iou_threshold"])
+    expected = as_rows(**case["wbf"])
+    # The package sums boxes in float32 (24 bits of shares below 1), and the table has six digits.
+    np.testing.assert_allclose(as_rows(found.boxes_xyxy, found.scores, found.class_ids), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("case", table_of("box_fusion.json")["cases"])
+def test_boxes_that_compete_once_are_those_that_the_authors_package_keeps(case: Any) -> None:
+    joined = join_boxes(forwards_of(case))
+    candidates = Candidates(
+        boxes_xyxy=joined.boxes_xyxy[None], scores=joined.scores[None], class_ids=joined.class_ids[None]
+    )
+    nms = NmsSpec(iou_threshold=case["iou_threshold"], max_boxes=100)
+    kept = suppress(candidates, nms=nms, threshold=0.001)
+    is_used = kept.scores[0] > NO_SCORE
+    found = as_rows(*(part[0][is_used] for part in (kept.boxes_xyxy, kept.scores, kept.class_ids)))
+    np.testing.assert_allclose(found, as_rows(**case["nms"]), atol=1e-6)  # nothing is computed: float32 of six digits
+
+
+def test_the_table_tries_what_fusion_has_to_do() -> None:
+    cases = table_of("box_fusion.json")["cases"]
+    sizes = [(sum(len(one["scores"]) for one in case["forwards"]), len(case["wbf"]["scores"])) for case in cases]
+    assert sum(fused < given for given, fused in sizes) >= 12
+    assert {len(case["forwards"]) for case in cases} == {1, 2, 3, 4}
+    assert any(not one["scores"] for case in cases for one in case["forwards"])
+
+
+@st.composite
+def unequal(draw: st.DrawFn) -> list[Boxes]:
+    """Forwards without two equal scores, so that the order of boxes is that of their scores alone."""
+    given = draw(st.lists(boxes(), min_size=2, max_size=4))
+    count = sum(len(one.scores) for one in given)
+    scores = iter(draw(st.permutations(range(1, count + 1))))
+    return [replace(one, scores=np.array([next(scores) / 32 for _ in one.scores], np.float32)) for one in given]
+
+
+def rows_of(found: Boxes) -> Any:
+    return as_rows(found.boxes_xyxy, found.scores, found.class_ids)
+
+
+@given(unequal(), st.data())
+def test_the_order_of_forwards_says_nothing(forwards: list[Boxes], data: st.DataObject) -> None:
+    weights = [1.0 + 2.0**-10 * index for index in range(len(forwards))]  # no two weighted scores are equal, either
+    order = data.draw(st.permutations(range(len(forwards))))
+    found, other = (
+        fuse_boxes([forwards[i] for i in places], weights=[weights[i] for i in places], iou_threshold=0.5)
+        for places in (range(len(forwards)), order)
+    )
+    np.testing.assert_allclose(rows_of(found), rows_of(other), rtol=1e-6, atol=1e-6)  # sums in another order
+
+
+@given(unequal(), st.sampled_from([0.125, 0.5, 8.0]))
+def test_weights_count_relative_to_each_other(forwards: list[Boxes], factor: float) -> None:
+    weights = [1.0 + index for index in range(len(forwards))]
+    found = fuse_boxes(forwards, weights=weights, iou_threshold=0.5)
+    scaled = fuse_boxes(forwards, weights=[factor * weight for weight in weights], iou_threshold=0.5)
+    np.testing.assert_array_equal(rows_of(found), rows_of(scaled))  # powers of two round nothing
+
+
+@given(unequal())
+def test_forwards_that_see_the_same_are_as_one(forwards: list[Boxes]) -> None:
+    """Where the boxes of the one do not overlap among themselves."""
+    one = forwards[0]
+    apart = replace(one, boxes_xyxy=one.boxes_xyxy + 100 * np.arange(len(one.scores), dtype=np.float32)[:, None])
+    fused = fuse_boxes([apart] * 3, weights=[1, 2, 5], iou_threshold=0.5)
+    np.testing.assert_allclose(rows_of(fused), rows_of(apart), rtol=1e-6)

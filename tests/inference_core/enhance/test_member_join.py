@@ -149,8 +149,16 @@ def test_boxes_and_masks_meet_in_the_image(tmp_path: Path, merge: str) -> None:
     assert found.masks is not None
     assert all(mask_iou(found.masks[row].to_array(), shown) > 0.93 for row, shown in zip(order, masks, strict=True))
     np.testing.assert_allclose(found.boxes_xyxy[order], [[8, 8, 32, 32], [43, 30, 67, 50]], atol=1)
-    alone = answers(load_package(str(tmp_path / "m0")), [image])[0]
-    np.testing.assert_allclose(found.scores, alone.scores, atol=0.05)  # a resampled map's mean is another
+    alone = [answers(load_package(str(tmp_path / f"m{index}")), [image])[0] for index in (0, 1)]
+    assert found.labels == alone[0].labels == alone[1].labels
+    scores, boxes = (np.stack([getattr(one, name) for one in alone]) for name in ("scores", "boxes_xyxy"))
+    assert np.abs(scores[0] - scores[1]).max() > 0.03  # they see other sizes, so the merge has something to do
+    best = np.argmax(scores, axis=0), np.arange(2)
+    shares = (scores / scores.sum(axis=0))[..., None]
+    fused, kept = (scores.mean(axis=0), (shares * boxes).sum(axis=0)), (scores[best], boxes[best])
+    expected = fused if merge == "wbf" else kept
+    np.testing.assert_allclose(found.scores, expected[0], atol=1e-6)  # float32
+    np.testing.assert_allclose(found.boxes_xyxy, expected[1], atol=1e-4)  # of pixels up to 67
     assert found.spread is not None
     assert [gain.changed_frac for gain in found.spread.gains] == [0.0]
     assert (len(nothing.scores), nothing.masks) == (0, ())

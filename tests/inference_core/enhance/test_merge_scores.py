@@ -9,6 +9,9 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import VotingClassifier
+from sklearn.preprocessing import LabelEncoder
 
 from inference_core.enhance.merge_scores import ScoreMerge
 from inference_core.enhance_spec import SCORE_MERGES, Merge
@@ -82,6 +85,82 @@ def test_votes_are_counted_by_weight(library: str, values: Any, by: list[float])
         for image in range(2):
             expected[image, int(np.argmax(forward[image]))] += weight / sum(by)
     np.testing.assert_allclose(merged("vote", scores, competes=True, by=by, library=library), expected, atol=1e-6)
+
+
+class Known(ClassifierMixin, BaseEstimator):
+    """Knows the scores of images that are numbered."""
+
+    def __init__(self, scores: Any) -> None:
+        self.scores = scores
+        self.classes_ = np.arange(scores.shape[1])
+
+    def predict_proba(self, numbers: Any) -> Any:
+        return self.scores[np.ravel(numbers)]
+
+    def predict(self, numbers: Any) -> Any:
+        return self.predict_proba(numbers).argmax(axis=1)
+
+
+def voting(scores: Any, by: list[float], *, kind: str) -> VotingClassifier:
+    """scikit-learn's, of classifiers that are there already."""
+    members = [Known(one) for one in scores]
+    together = VotingClassifier(
+        [(str(index), one) for index, one in enumerate(members)], voting=kind, weights=by, flatten_transform=False
+    )
+    together.estimators_, together.le_ = members, LabelEncoder().fit(np.arange(scores.shape[2]))
+    together.classes_ = together.le_.classes_
+    return together
+
+
+@given(values=logits, by=weights)
+def test_a_vote_elects_what_scikit_learns_elects(values: Any, by: list[float]) -> None:
+    """Ties go to the lower class id with both."""
+    scores = scores_of(values, competes=True).astype(np.float32)
+    shares = merged("vote", scores.astype(np.float64), competes=True, by=by)
+    first, second = np.sort(shares, axis=1)[:, :-3:-1].T
+    clear = (first - second > 1e-6) | (first == second)  # weights that differ by rounding alone may tie with one
+    expected = voting(scores, by, kind="hard").predict(np.arange(2))
+    np.testing.assert_array_equal(shares.argmax(axis=1)[clear], expected[clear])
+
+
+@given(values=logits, by=weights)
+def test_the_mean_is_that_of_scikit_learns_soft_vote(values: Any, by: list[float]) -> None:
+    scores = scores_of(values, competes=True)
+    found = merged("mean", scores, competes=True, by=by)
+    expected = voting(scores, by, kind="soft").predict_proba(np.arange(2))
+    np.testing.assert_allclose(found, expected, atol=1e-6)  # ours in float32
+
+
+@each_merge
+@pytest.mark.parametrize("competes", [True, False])
+@given(values=logits, by=weights, order=st.permutations(range(3)))
+def test_the_order_of_forwards_says_nothing(
+    merge: Merge, competes: bool, values: Any, by: list[float], order: list[int]
+) -> None:
+    scores = scores_of(values, competes=competes)
+    found = merged(merge, scores, competes=competes, by=by)
+    other = merged(merge, scores[order], competes=competes, by=[by[index] for index in order])
+    np.testing.assert_allclose(found, other, atol=2e-6)  # sums in another order, of float32
+
+
+@each_merge
+@pytest.mark.parametrize("competes", [True, False])
+@given(values=logits, by=weights)
+def test_weights_count_relative_to_each_other(merge: Merge, competes: bool, values: Any, by: list[float]) -> None:
+    scores = scores_of(values, competes=competes)
+    found = merged(merge, scores, competes=competes, by=by)
+    scaled = merged(merge, scores, competes=competes, by=[8 * weight for weight in by])
+    np.testing.assert_array_equal(found, scaled)  # a power of two rounds nothing
+
+
+@each_merge
+@pytest.mark.parametrize("competes", [True, False])
+@given(values=logits, counts=st.lists(st.integers(1, 4), min_size=3, max_size=3))
+def test_a_weight_is_a_repetition(merge: Merge, competes: bool, values: Any, counts: list[int]) -> None:
+    scores = scores_of(values, competes=competes)
+    found = merged(merge, scores, competes=competes, by=counts)
+    repeated = merged(merge, np.repeat(scores, counts, axis=0), competes=competes, by=[1] * sum(counts))
+    np.testing.assert_allclose(found, repeated, atol=4e-6)  # up to twelve steps of float32 instead of three
 
 
 def test_a_score_that_reaches_its_threshold_is_a_vote() -> None:

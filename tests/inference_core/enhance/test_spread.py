@@ -7,6 +7,7 @@ import pytest
 import scipy.spatial.distance
 import scipy.special
 import scipy.stats
+import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -48,10 +49,32 @@ def test_entropies_are_scipys(library: str, values: Any, by: list[float]) -> Non
     np.testing.assert_allclose(numpy_of(spread.mutual_information), (total - expected) / np.log(5), atol=1e-5)
 
 
+@given(values=logits, by=weights)
+def test_mutual_information_is_scikit_learns_of_forward_and_class(values: Any, by: list[float]) -> None:
+    """What BALD asks for: how much it says of the class which forward (such as a dropout sample) gave the scores."""
+    scores = scipy.special.softmax(values.astype(np.float64), axis=-1)
+    found = spread_of(scores, competes=True, by=by).mutual_information
+    for image in range(2):
+        joint = np.asarray(by)[:, None] * scores[:, image]  # (forwards, classes)
+        counts = np.rint(joint / joint.sum() * 2**30).astype(np.int64)  # it counts whole numbers
+        expected = sklearn.metrics.mutual_info_score(None, None, contingency=counts)
+        assert found[image] == pytest.approx(expected / np.log(5), abs=1e-5)  # ours in float32
+
+
+@given(values=logits, by=weights, order=st.permutations(range(4)))
+def test_the_order_of_forwards_says_nothing(values: Any, by: list[float], order: list[int]) -> None:
+    scores = scipy.special.softmax(values.astype(np.float64), axis=-1)
+    one = spread_of(scores, competes=True, by=by)
+    other = spread_of(scores[order], competes=True, by=[by[index] for index in order])
+    for name in ("mean", "std", "entropy", "mutual_information"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=2e-6)  # sums in another order
+
+
 @given(values=arrays(np.float32, (2, 3, 4), elements=st.floats(-10, 10, width=32)))
 def test_of_two_forwards_it_is_the_divergence_of_jensen_and_shannon(values: Any) -> None:
     scores = scipy.special.softmax(values.astype(np.float64), axis=-1)
-    expected = scipy.spatial.distance.jensenshannon(scores[0], scores[1], axis=-1) ** 2 / np.log(4)
+    with np.errstate(invalid="ignore"):
+        expected = scipy.spatial.distance.jensenshannon(scores[0], scores[1], axis=-1) ** 2 / np.log(4)
     found = spread_of(scores, competes=True).mutual_information
     np.testing.assert_allclose(found, np.nan_to_num(expected), atol=1e-5)  # SciPy's root of a rounded 0 may be nan
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import map_coordinates
 
 from inference_core.enhance.views import apply_view, boxes_back, candidates_back, planes_back, turn, turn_back, view_hw
 from inference_core.tasks.candidates import Candidates
@@ -115,6 +117,70 @@ def test_planes_of_a_scaled_view_are_resampled() -> None:
     np.testing.assert_allclose(
         back[0, 0], np.broadcast_to((np.linspace(0, 1, 16)).reshape(8, 2).mean(axis=1), (2, 8)), atol=1e-6
     )
+
+
+@each_library
+@each_turn
+@given(data=st.data())
+def test_planes_of_a_scaled_and_turned_view_are_interpolated_as_scipy_does(
+    view: View, library: str, data: st.DataObject
+) -> None:
+    """At the middles of the pixels, and turned back exactly: with a turn as without."""
+    tile_hw = data.draw(st.tuples(st.integers(2, 9), st.integers(2, 9)))
+    scaled = replace(view, scale=data.draw(st.sampled_from([0.5, 1.25, 1.5, 2.0])))
+    height, width = view_hw(scaled, tile_hw, multiple_px=1)
+    planes = data.draw(arrays(np.float32, (1, 2, height, width), elements=st.floats(0, 1, width=32)))
+    back = numpy_of(planes_back(scaled, array_of(planes, library=library), tile_hw=tile_hw))
+    rows, columns = view_hw(view, tile_hw, multiple_px=1)
+    places = np.meshgrid(
+        (np.arange(rows) + 0.5) * (height / rows) - 0.5,
+        (np.arange(columns) + 0.5) * (width / columns) - 0.5,
+        indexing="ij",
+    )
+    turned = np.stack([map_coordinates(plane, places, order=1, mode="nearest") for plane in planes[0]])[None]
+    np.testing.assert_allclose(back, turn_back(turned, view, axes=(2, 3)), atol=1e-5)  # float32 places and shares
+
+
+@each_turn
+@given(data=st.data())
+def test_even_planes_come_back_from_any_scale_as_they_were(view: View, data: st.DataObject) -> None:
+    """What is the same everywhere knows no resampling: scores that sum to 1 still do."""
+    tile_hw = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    scaled = replace(view, scale=data.draw(st.floats(0.25, 4)))
+    scores = data.draw(arrays(np.float32, (2, 3), elements=st.floats(0, 1, width=32)))
+    seen = np.broadcast_to(scores[:, :, None, None], (2, 3, *view_hw(scaled, tile_hw, multiple_px=1)))
+    back = planes_back(scaled, seen, tile_hw=tile_hw)
+    np.testing.assert_allclose(back, np.broadcast_to(scores[:, :, None, None], (2, 3, *tile_hw)), atol=1e-6)
+
+
+@given(
+    factors=st.lists(
+        st.sampled_from(["hflip", "vflip", "rot90", "rot180", "rot270", "scale:0.5", "scale:1.25"]), max_size=4
+    ),
+    tile_hw=st.tuples(st.integers(4, 30), st.integers(4, 30)),
+    multiple_px=st.sampled_from([1, 8]),
+    corners=st.tuples(*[st.floats(0, 1, width=32)] * 4),
+)
+def test_boxes_of_a_named_product_come_back(
+    factors: list[str], tile_hw: tuple[int, int], multiple_px: int, corners: tuple[float, ...]
+) -> None:
+    """Corner by corner through the factors as NumPy means them, and back by the view."""
+    view = parse_view("*".join(["identity", *factors]))
+    height, width = tile_hw
+    x, y = np.sort(np.float64([[corners[0], corners[2]], [corners[1], corners[3]]]), axis=1) * [[width], [height]]
+    box = np.float32([x[0], y[0], x[1], y[1]])
+    sides = (float(height), float(width))
+    for factor in factors:  # a corner (x, y) of an image of ``sides``
+        if factor == "hflip":
+            x = sides[1] - x
+        elif factor == "vflip":
+            y = sides[0] - y
+        for _ in range({"rot90": 1, "rot180": 2, "rot270": 3}.get(factor, 0)):
+            x, y, sides = y, sides[1] - x, sides[::-1]
+    seen_hw = view_hw(view, tile_hw, multiple_px=multiple_px)
+    x, y = np.sort(x) * seen_hw[1] / sides[1], np.sort(y) * seen_hw[0] / sides[0]
+    back = boxes_back(view, np.float32([[x[0], y[0], x[1], y[1]]]), tile_hw=tile_hw, multiple_px=multiple_px)
+    np.testing.assert_allclose(back[0], box, atol=2e-5)  # float32 of up to 120 pixels
 
 
 @each_library

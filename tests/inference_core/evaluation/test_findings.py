@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import sklearn.metrics
 from inference_core.errors import ConfigError
 from inference_core.evaluation.findings import confusion_rows, reliability_rows
 from inference_core.evaluation.of_boxes import evaluate_boxes
-from inference_core.evaluation.of_classes import ClassAnswers, evaluate_classes
+from inference_core.evaluation.of_classes import ClassAnswers, evaluate_classes, notes_on_numbering
 from inference_core.evaluation.of_label_sets import LabelSetAnswers, evaluate_label_sets
 from inference_core.evaluation.of_masks import MaskFold
 
@@ -121,3 +122,29 @@ def test_nothing_gives_nan_and_no_intervals() -> None:
     findings, _ = evaluate_boxes([], [], LABELS, image_hw=[])
     assert np.isnan(findings["AP"])
     assert all(figure.interval is None for figure in findings.figures)
+
+
+@pytest.mark.parametrize(
+    ("truth", "found", "told"),
+    [
+        pytest.param(
+            [1, 2, 3] * 5, [0, 1, 2] * 5, "of 15 answers 0 are right, and 15 would be if each .* one less", id="1"
+        ),
+        pytest.param(
+            [0, 1, 2] * 5, [1, 2, 3] * 5, "and 15 would be if each label were one more; label by", id="behind"
+        ),
+        pytest.param([1, 2, 3] * 5, [1, 2, 3] * 5, None, id="right"),
+        pytest.param([0, 1, 2, 3] * 5, [0, 0, 1, 2] * 5, None, id="zero occurs"),
+        pytest.param([1, 2, 3], [0, 1, 2], None, id="few"),
+        pytest.param([1, 2, 3, 1] * 5, [0, 2, 3, 1] * 5, None, id="some"),
+    ],
+)
+def test_class_ids_that_count_from_elsewhere_are_told(truth: list[int], found: list[int], told: str | None) -> None:
+    notes = notes_on_numbering(np.array(truth), np.array(found), num_classes=4)
+    assert len(notes) == (told is not None)
+    if told is not None:
+        assert re.search(told, notes[0])
+
+
+def test_no_image_says_nothing_of_numbers() -> None:
+    assert notes_on_numbering(np.empty(0, np.int64), np.empty(0, np.int64), num_classes=4) == []

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from inference_core import storage
 from inference_core.errors import JobError
-from inference_core.export.committed_rows import iterate_results, list_records, newest_generations, record_uri
+from inference_core.export.committed_rows import (
+    iterate_results,
+    list_records,
+    newest_generations,
+    read_rows,
+    record_uri,
+)
 
 
 def commit(output: Path, shard_id: int, *rows: int, generation: int = 0) -> Path:
@@ -63,3 +72,27 @@ def test_a_damaged_record_is_told(tmp_path: Path, text: str) -> None:
     commit(tmp_path, 0, 0).write_text(text)
     with pytest.raises(JobError, match=r"must be a commit record, got .* delete it and run the same command again"):
         read(tmp_path)
+
+
+def test_remote_rows_are_those_of_a_file(tmp_path: Path) -> None:
+    commit(tmp_path, 0, 3, 4)
+    uri = "memory://rows/part.parquet"
+    storage.replace(uri, (tmp_path / "data" / "part-0-0.parquet").read_bytes())
+    assert read_rows(uri).equals(read_rows(str(tmp_path / "data" / "part-0-0.parquet")))
+    assert read_rows(uri, columns=["status"]).column_names == ["status"]
+
+
+READ_AND_END = """
+import sys
+from inference_core.export.committed_rows import read_rows
+for _ in range(8):
+    read_rows(sys.argv[1], columns=["row_id"])
+"""
+
+
+def test_a_process_that_ends_behind_its_reading_ends_well(tmp_path: Path) -> None:
+    """Read with threads, one of four such processes is aborted: a command ended with 134 in place of its own code."""
+    commit(tmp_path, 0, *range(512))
+    command = [sys.executable, "-c", READ_AND_END, str(tmp_path / "data" / "part-0-0.parquet")]
+    found = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [(one.communicate()[1], one.returncode) for one in found] == [("", 0)] * 4

@@ -214,6 +214,7 @@ def test_fiftyone_has_boxes_and_outlines(instances: ExportSource, tmp_path: Path
     _, folder = export(instances, "fiftyone", tmp_path)
     (sample,) = json.loads((folder / "samples.json").read_text())["samples"]
     assert sample["filepath"] == "/in/a.jpg"
+    assert sample["_media_type"] == "image"  # whatever the name ends with
     assert [one["_cls"] for one in sample["predictions"]["detections"]] == ["Detection"] * 2
     assert sample["predictions"]["detections"][0]["bounding_box"] == pytest.approx([0.1, 0.1, 19 / 30, 0.75])
     assert sample["outlines"]["polylines"][1]["points"][0][0] == pytest.approx([0, 0.25])

@@ -47,6 +47,15 @@ def test_16_bits_are_16_bits() -> None:
     assert Image.open(io.BytesIO(encoded)).mode == "I;16"
 
 
+def test_a_mask_may_be_larger_than_what_pillow_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = np.ones((300, 300), np.uint8)
+    encoded = encode_mask_file(mask, mask_format="png", num_classes=2)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # 179 million by default, which limits.max_pixels may exceed
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(io.BytesIO(encoded))
+    assert np.array_equal(read_plane(encoded, origin="here"), mask)
+
+
 @pytest.mark.parametrize("map_format", ["npy", "tiff"])
 def test_maps_are_counts_or_shares(map_format: MapFormat) -> None:
     scores = np.arange(256, dtype=np.uint8).reshape(16, 16)

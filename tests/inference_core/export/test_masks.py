@@ -77,6 +77,12 @@ def test_other_arrays_are_refused(mask: NDArray[np.uint8]) -> None:
         pytest.param("100%.jpg", "masks/100%25.jpg.png", id="percent"),
         pytest.param("a\0b", "masks/a%00b.png", id="nul"),
         pytest.param("a.png/b", "masks/a%2Epng/b.png", id="folder-like-a-mask"),
+        pytest.param("../../etc/passwd", "masks/%2E2E/%2E2E/etc/passwd.png", id="up-and-away"),
+        pytest.param("2026-11-21T12:00:00.jpg", "masks/2026-11-21T12:00:00.jpg.png", id="colons"),
+        pytest.param("CON", "masks/CON.png", id="a-device-elsewhere"),
+        pytest.param("a/x.jpg", "masks/a/x.jpg.png", id="one-name"),
+        pytest.param("b/x.jpg", "masks/b/x.jpg.png", id="in-two-folders"),
+        pytest.param("x" * 300, f"masks/{'x' * 218}%~33c8c4f3a01362a9.png", id="300-letters"),
         pytest.param("a.PNG/b", "masks/a%2EPNG/b.png", id="folder-like-a-mask-in-capitals"),
     ],
 )

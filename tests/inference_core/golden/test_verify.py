@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from inference_core.architecture_spec import ArchitectureSpec
 from inference_core.engines.build import build_engine
 from inference_core.errors import EngineError, ModelError
 from inference_core.golden.deviation import Deviation
@@ -25,7 +26,6 @@ from inference_core.golden.verify import (
 from inference_core.models.architectures import build_architecture
 from inference_core.models.package import ModelPackage, load_package
 from inference_core.records import Uint8Array
-from inference_core.spec import ArchitectureSpec
 from tests.asset_packages import write_package
 from tests.inference_core.golden.conftest import MakeSealed
 from tests.sealed_packages import edit_record, edit_values, shift_outputs

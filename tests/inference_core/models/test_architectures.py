@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from inference_core.architecture_spec import ArchitectureSpec
 from inference_core.errors import ConfigError, ModelError
 from inference_core.models.architectures import build_architecture
-from inference_core.spec import ArchitectureSpec
 
 
 def spec_of(path: str, **options: object) -> ArchitectureSpec:

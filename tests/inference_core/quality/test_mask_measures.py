@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from skimage import measure as regions
 
 from inference_core.quality.mask_measures import boundary_band, coherence_of, count_regions
 
+TABLE = Path(__file__).parents[2] / "references" / "morans_i.json"
 MASKS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 3))
 
 
@@ -55,6 +58,13 @@ def test_coherence_of_two_classes_is_morans_i_of_either(mask: Any) -> None:
         return
     assert found == pytest.approx(morans_i(mask, 1), abs=1e-9)
     assert found == pytest.approx(morans_i(mask, 0), abs=1e-9)
+
+
+@pytest.mark.parametrize("case", json.loads(TABLE.read_text())["cases"], ids=lambda case: "|".join(case["mask"])[:24])
+def test_coherence_of_two_classes_is_that_of_a_package_for_spatial_statistics(case: Any) -> None:
+    """See ``tests/references/write_morans_i.py``, which wrote the table with esda."""
+    mask = np.array([[int(sign) for sign in row] for row in case["mask"]], np.uint8)
+    assert coherence_of(mask, pixels_of(mask)) == pytest.approx(case["i"], abs=1e-11)  # the table has twelve digits
 
 
 @given(MASKS)

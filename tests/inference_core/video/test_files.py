@@ -13,7 +13,8 @@ import pytest
 from inference_core.errors import ConfigError
 from inference_core.video import write_video
 from inference_core.video.open_video import is_live, open_video
-from inference_core.video.read_frames import FrameReader, FrameSampler, VideoFrame
+from inference_core.video.read_frames import FrameReader, VideoFrame
+from inference_core.video.sample_frames import FrameSampler
 from inference_core.video.write_video import VideoWriter
 from tests.serve.drawn_videos import draw_video, frame_pixels
 

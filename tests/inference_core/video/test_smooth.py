@@ -5,15 +5,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
 from inference_core.errors import ConfigError
-from inference_core.video.smooth import MaskSmoother, ScoreSmoother, Smoothing, read_smoothing, smooth_scores
+from inference_core.records import FloatArray
+from inference_core.video.smooth import DEFAULT_WINDOW_S, MaskSmoother, ScoreSmoother, Smoothing, read_smoothing
 
 UNIT = st.floats(0, 1, width=32)
 
 
-def test_no_frames_stay_none() -> None:
-    assert smooth_scores(np.empty((0, 3), np.float32), np.empty(0), method="median").shape == (0, 3)
+def smooth_scores(
+    scores: FloatArray, times_s: NDArray[np.float64], *, method: Smoothing, window_s: float = DEFAULT_WINDOW_S
+) -> FloatArray:
+    smoother = ScoreSmoother(method, window_s=window_s)
+    pairs = zip(scores, times_s.tolist(), strict=True)
+    return np.stack([smoother.update(row, time_s=time_s) for row, time_s in pairs])
+
+
+@pytest.mark.parametrize("method", ["exponential", "median"])
+def test_masks_of_another_size_begin_anew(method: Smoothing) -> None:
+    smoother = MaskSmoother(method, num_classes=3, window_s=9.0)
+    smoother.update(np.full((2, 2), 1, np.uint8), time_s=0)
+    assert smoother.update(np.full((3, 2), 2, np.uint8), time_s=1).tolist() == [[2, 2]] * 3
 
 
 @pytest.mark.parametrize("method", ["none", "exponential", "median"])

@@ -1,22 +1,26 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inference_core.errors import ShapeError
 from inference_core.video.evidence import evidence_of_row
-from inference_core.video.timeline import VideoSummary, summarise_video
+from inference_core.video.timeline import TimelineFold, VideoSummary, median_of
 
 NAMES = ("cat", "dog")
 
 
-def summarise(evidence: list[list[float]], times_s: list[float], **options: float) -> VideoSummary:
-    return summarise_video(
-        np.array(evidence, np.float32).reshape(-1, 2),
-        np.array(times_s, np.float64),
-        class_names=NAMES,
-        **{"threshold": 0.5, **options},
-    )
+def summarise(
+    evidence: list[list[float]], times_s: list[float], *, threshold: float = 0.5, min_event_s: float = 0.0
+) -> VideoSummary:
+    fold = TimelineFold(NAMES, threshold=threshold, min_event_s=min_event_s)
+    for scores, time_s in zip(evidence, times_s, strict=True):
+        fold.add(np.array(scores, np.float32), time_s=time_s)
+    return fold.finish()
 
 
 def test_no_frame_shows_nothing() -> None:
@@ -69,8 +73,40 @@ def test_the_threshold_says_what_shows() -> None:
 
 
 def test_other_sizes_are_refused() -> None:
-    with pytest.raises(ShapeError, match=r"evidence must be \(2, 2\) for these frames and classes, got \[1, 2\]"):
-        summarise([[0.1, 0.2]], [0, 1])
+    with pytest.raises(ShapeError, match=r"evidence must be \(2,\) for these classes, got \(3,\)"):
+        summarise([[0.1, 0.2, 0.3]], [0])
+
+
+SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+
+
+@given(st.lists(st.tuples(SCORES, SCORES, st.integers(1, 2000)), min_size=2, max_size=40))
+def test_the_fold_is_what_all_frames_at_once_give(frames: list[tuple[float, float, int]]) -> None:
+    """Against sums over whole arrays, written down from the definitions."""
+    evidence = np.array([frame[:2] for frame in frames])
+    times_s = np.cumsum([frame[2] for frame in frames]) / 1000
+    found = summarise(evidence.tolist(), times_s.tolist())
+    gaps = np.diff(times_s)
+    lengths = np.append(gaps, np.median(gaps))
+    assert found.end_s == pytest.approx(times_s[-1] + np.median(gaps))
+    assert found.mean_score == pytest.approx(float(np.average(evidence, axis=0, weights=lengths).max()), abs=1e-8)
+    best = np.where(evidence.max(axis=1) > 0, evidence.argmax(axis=1), -1)
+    shares = [float(lengths[best == index].sum() / lengths.sum()) for index in range(2)]
+    assert found.majority_frac == pytest.approx(max(shares), abs=1e-8)
+    in_events = np.zeros_like(evidence, bool)
+    for event in found.events:
+        inside = (times_s >= event.start_s) & (times_s < event.end_s)
+        column = NAMES.index(event.label)
+        in_events[inside, column] = True
+        assert event.num_frames == inside.sum()
+        assert event.score_mean == pytest.approx(evidence[inside, column].mean())
+        assert event.score_max == evidence[inside, column].max()
+    assert (in_events == (evidence >= 0.5)).all()
+
+
+@given(st.lists(st.integers(0, 50), min_size=1))
+def test_the_median_of_counts_is_that_of_the_numbers(values: list[int]) -> None:
+    assert median_of(Counter(values)) == np.median(values)
 
 
 @pytest.mark.parametrize(

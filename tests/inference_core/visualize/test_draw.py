@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from inference_core.errors import ConfigError, ShapeError
 from inference_core.records import Uint8Array
 from inference_core.results import Result, Spread
-from inference_core.visualize.color_scale import add_color_bar, color_values
+from inference_core.visualize.charts import legend_lines, share_text
+from inference_core.visualize.color_scale import add_color_bar, color_values, scale_colors
 from inference_core.visualize.contours import draw_contours
 from inference_core.visualize.draw import KINDS_OF, draw_change, draw_result
+from inference_core.visualize.grid import draw_grid
 from inference_core.visualize.overlay import tint_classes
-from inference_core.visualize.palette import build_palette, class_color
+from inference_core.visualize.palette import DEFAULT_PALETTE, build_palette, class_color
 from inference_core.visualize.picture_size import working_copy
 from inference_core.visualize.score_maps import uncertainty_of
 from tests.drawn_results import classification, detection, embedding, multilabel, segmentation
@@ -36,15 +40,15 @@ def results(image_hw: tuple[int, int]) -> list[tuple[Result, str]]:
     ]
 
 
-@pytest.mark.parametrize("image_hw", [(1, 1), (1, 300), (300, 1), (3, 2), (60, 80)])
+@pytest.mark.parametrize("image_hw", [(1, 1), (1, 300), (300, 1), (1, 20_000), (20_000, 1), (3, 2), (60, 80)])
 def test_every_kind_of_every_task_draws_images_of_every_size(image_hw: tuple[int, int]) -> None:
     pixels = np.zeros((*image_hw, 3), np.uint8)
     for result, task in results(image_hw):
         for kind in KINDS_OF[task]:  # type: ignore[index]
             drawn = draw_result(pixels, result, kind=kind)
             assert drawn.dtype == np.uint8
-            assert drawn.shape[0] >= image_hw[0]
-            assert drawn.shape[1] >= image_hw[1]
+            assert drawn.shape[0] >= min(image_hw[0], 4096)
+            assert drawn.shape[1] >= min(image_hw[1], 4096)
 
 
 def test_a_huge_image_is_drawn_on_a_smaller_copy() -> None:
@@ -125,6 +129,32 @@ def test_a_legend_names_the_classes_that_occur() -> None:
         assert (beside == class_color(class_id)).all(axis=1).any() == is_there
 
 
+def test_a_background_that_is_not_painted_has_no_colour_in_the_legend() -> None:
+    shown = legend_lines(segmentation(HALF), palette=DEFAULT_PALETTE, background=0)
+    assert [(line.text, line.color) for line in shown] == [("a", None), ("c", class_color(2))]
+    painted = legend_lines(segmentation(HALF), palette=DEFAULT_PALETTE)
+    assert painted[0].color == class_color(0)
+
+
+@pytest.mark.parametrize("num_classes", [24, 25, 256])
+def test_a_legend_has_an_end_and_says_so(num_classes: int) -> None:
+    mask = np.resize(np.arange(num_classes, dtype=np.uint8), (60, 80))
+    result = replace(segmentation(mask, num_classes=num_classes), labels=tuple(map(str, range(num_classes))))
+    lines = legend_lines(result, palette=DEFAULT_PALETTE)
+    assert len(lines) == min(num_classes, 25)
+    assert (lines[-1].text == f"{num_classes - 24} more") == (num_classes > 24)
+    assert draw_result(GRAY, result).shape[1] > 80
+
+
+def test_what_there_is_of_a_class_is_never_nothing() -> None:
+    assert [share_text(share) for share in (0, 1e-9, 0.0005, 1)] == ["0.0%", "<0.1%", "0.1%", "100.0%"]
+
+
+def test_a_thousand_classes_have_ten_bars() -> None:
+    drawn = draw_result(GRAY, classification(*[0.001] * 1000, labels=tuple(map(str, range(1000)))))
+    assert drawn.shape[0] < 400
+
+
 def test_bars_are_as_long_as_their_scores() -> None:
     drawn = draw_result(GRAY, classification(0.75, 0.25))
     beside = drawn[:, GRAY.shape[1] :]
@@ -170,7 +200,7 @@ def test_a_scale_is_light_where_values_are_high() -> None:
 
 def test_a_bar_has_the_colours_of_the_scale() -> None:
     picture = color_values(np.full((200, 100), 255, np.uint8))
-    beside = add_color_bar(picture, title="score")[:, 100:].reshape(-1, 3)
+    beside = add_color_bar(picture, scale_colors("viridis"), title="score")[:, 100:].reshape(-1, 3)
     for value in (0, 255):
         color = color_values(np.full((1, 1), value, np.uint8))[0, 0]
         assert (beside == color).all(axis=1).any()
@@ -197,3 +227,16 @@ def test_hostile_names_do_no_harm() -> None:
     drawn = draw_result(GRAY, classification(*[0.1] * 6, labels=names))
     assert drawn.shape[0] > GRAY.shape[0]
     draw_result(GRAY, detection(*[(5, 5, 20, 20)] * 6, labels=names))
+    draw_grid([GRAY] * 6, titles=names)
+
+
+@pytest.mark.parametrize("name", ["vessel\nof\nthe eye", "ж" * 500, "🐈"])
+def test_a_title_of_a_bar_is_one_line_with_an_end(name: str) -> None:
+    plain, named = (
+        draw_result(GRAY, replace(segmentation(HALF // 2, num_classes=2), labels=("a", label)), kind="heatmap")
+        for label in ("b", name)
+    )
+    assert named.shape[0] == plain.shape[0]
+    assert named.shape[1] < 80 + 160
+    bar = slice(30, None)  # below the title
+    assert (named[bar, 80:112] == plain[bar, 80:112]).all()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,23 @@ def test_a_fit_that_cannot_be_is_refused(classified: str, labels: str, options: 
         evaluate(fitting(classified, labels, **options))
 
 
+def test_five_images_are_too_few_to_fit_on_and_are_measured_with_wide_intervals(
+    classified: str, tmp_path: Path
+) -> None:
+    few = tmp_path / "five.csv"
+    few.write_text("file,class\n" + "".join(f"{image_name(i)},{CLASSES[true_class(i)]}\n" for i in range(5)))
+    message = r"temperature must be fitted on at least 20 labelled images, got 3 .* label 17 more on each side"
+    with pytest.raises(ConfigError, match=message):
+        evaluate(fitting(classified, str(few)))
+    with pytest.raises(ConfigError, match=r"at least 9 labelled images to fit on for 0\.9, got 3; label more"):
+        evaluate(fitting(classified, str(few), method=None, sets="lac"))
+    result = evaluate(asked(classified, str(few)))
+    assert result.warnings[0].startswith("78 of 83 images have no label and do not count")
+    interval = result.findings.figures[0].interval
+    assert interval is not None
+    assert interval.high - interval.low > 0.5
+
+
 def test_a_wanted_precision_gives_the_threshold_and_the_load(classified: str, labels: str) -> None:
     result = evaluate(asked(classified, labels, precision=0.5, recall=0.9))
     precision, recall = result.wanted
@@ -258,6 +276,19 @@ def test_labels_of_other_images_or_classes_are_refused(classified: str, tmp_path
         evaluate(asked(classified, str(labels)))
     labels.write_text("file,class\ntruncated.png,red\n0000.png,red\n")
     assert "1 labelled images have no answer" in evaluate(asked(classified, str(labels))).warnings[-1]
+
+
+def test_of_a_run_that_goes_on_it_is_said(classified: str, labels: str, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    shutil.copytree(classified.removeprefix("file://"), part)
+    records = sorted((part / "_commits").glob("*.json"))
+    assert len(records) > 1
+    num_rows = json.loads(records[-1].read_text())["num_rows"]
+    records[-1].unlink()
+    told = evaluate(asked(str(part), labels)).warnings[0]
+    assert told.startswith(f"the run is not finished: {num_rows} of its images have no row yet and do not count; ")
+    (part / "listing.json").unlink()
+    assert evaluate(asked(str(part), labels)).warnings[0].startswith("the run is not finished: some of its images")
 
 
 def test_masks_are_held_to_masks(vessels: tuple[str, str]) -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from inference_core.models.package import ModelPackage
 from jobs.commits import CommitLog
 from jobs.config import JobConfig
-from jobs.driver import find_state
+from jobs.found_state import find_state
 from jobs.metrics.measured_run import measured
 from jobs.metrics.pool_loads import PoolLoads
 from jobs.progress import Counter, LineProgress, make_progress

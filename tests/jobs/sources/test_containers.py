@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +17,13 @@ import tifffile
 
 from inference_core import storage
 from inference_core.errors import ConfigError, InputError
+from inference_core.video.open_video import open_video
+from inference_core.video.read_frames import FrameReader
 from jobs.fetch import fetch_images
 from jobs.sources.image_ref import ImageRef
 from jobs.sources.inputs import Inputs, SourceOptions
 from tests.s3_loopback import S3Server
+from tests.serve.drawn_videos import draw_video, encode_video, frame_pixels
 
 MAX_BYTES = 1 << 20
 
@@ -249,10 +254,59 @@ def test_frames_are_those_that_opencv_decodes(assets: Path) -> None:
         assert np.abs(frame.astype(int) - expected[index]).mean() < 2  # other conversions from YUV
 
 
-def test_what_is_no_video_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.mp4").write_bytes(b"no video")
-    with pytest.raises(ConfigError, match=r"input: must be a video that FFmpeg reads, got .*x\.mp4"):
-        listed(tmp_path / "x.mp4")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"no video", "must be a video file", id="no video"),
+        pytest.param(b"", "must be a video file", id="empty"),
+        pytest.param(None, "must hold a frame, got a video without any .*Decoder not found", id="missing codec"),
+    ],
+)
+def test_a_broken_video_is_a_row_that_says_why_and_stops_no_other(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    draw_video(tmp_path / "good.mkv", 3)
+    if content is None:
+        content = draw_video(tmp_path / "x.avi", 3).read_bytes().replace(b"FFV1", b"XYZQ")
+        (tmp_path / "x.avi").unlink()
+    (tmp_path / "bad.avi").write_bytes(content)
+    refs = wanted(tmp_path, options=SourceOptions(kind="videos", frames_per_s=None))
+    assert [ref.image_id for ref in refs] == ["bad.avi/000000", *(f"good.mkv/00000{index}" for index in range(3))]
+    broken, *whole = fetch_images(refs, max_bytes=MAX_BYTES)
+    assert isinstance(broken, InputError)
+    assert broken.status == "decode_error"
+    assert re.search(message, str(broken))
+    assert [(found == frame_pixels(index)).all() for index, found in enumerate(whole)] == [True] * 3
+
+
+@pytest.mark.parametrize("name", ["clip.ts", "clip.avi", "clip.mpg", "clip.mp4", "clip.mkv"])
+def test_a_shard_that_begins_in_the_middle_has_its_own_frames(tmp_path: Path, name: str) -> None:
+    """In MPEG streams and AVI a seek ends somewhere near, and their packets do not tell the times of frames."""
+    path = encode_video(tmp_path / name, codec="mpeg4" if name.endswith("avi") else "mpeg2video", num_frames=40)
+    refs = wanted(path, options=SourceOptions(frames_per_s=None))
+    assert [ref.frame_index for ref in refs] == list(range(40))
+    with open_video(str(path)) as container:
+        frames = list(FrameReader(container).read())
+    assert [ref.time_s for ref in refs] == [frame.time_s for frame in frames]
+    expected = [frame.pixels for frame in frames]
+    for first in (0, 7, 25, 39):
+        found = list(fetch_images(refs[first:], max_bytes=MAX_BYTES))
+        assert len(found) == 40 - first
+        assert all((frame == pixels).all() for frame, pixels in zip(found, expected[first:], strict=True))
+
+
+def test_damage_in_a_video_costs_the_frames_in_it_alone(tmp_path: Path) -> None:
+    path = encode_video(tmp_path / "clip.mp4", codec="mjpeg", num_frames=12)
+    refs = wanted(path, options=SourceOptions(frames_per_s=None))
+    with av.open(str(path)) as container:
+        packets = list(container.demux(video=0))
+    data = bytearray(path.read_bytes())
+    assert packets[5].pos is not None
+    data[packets[5].pos : packets[5].pos + packets[5].size] = bytes(packets[5].size)
+    path.write_bytes(data)
+    found = list(fetch_images(refs, max_bytes=MAX_BYTES))
+    assert [index for index, frame in enumerate(found) if isinstance(frame, InputError)] == [5]
+    assert "the video must be whole at 0.2 s" in str(found[5])
 
 
 def test_a_glob_names_folders_and_files(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from inference_core.models.package import ModelPackage
-from jobs.config import JobConfig, VideosConfig
+from jobs.afterwards_config import VideosConfig
+from jobs.config import JobConfig
 from jobs.finalize import finalize
 from jobs.plan import Plan
 from tests.jobs.conftest import MakeJob

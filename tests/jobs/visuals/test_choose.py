@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.config import VisualsConfig
+from jobs.afterwards_config import VisualsConfig
 from jobs.visuals.choose import Chooser, Selection
 from jobs.visuals.smallest import SmallestRows, chance_keys
 

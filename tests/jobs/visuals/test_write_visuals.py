@@ -13,9 +13,11 @@ from PIL import Image
 
 from inference_core.errors import ConfigError
 from inference_core.models.package import ModelPackage
-from jobs.config import JobConfig, VisualsConfig, identity_of
+from jobs.afterwards_config import VisualsConfig
+from jobs.config import JobConfig
 from jobs.finalize import finalize
 from jobs.finalize_again import settings_again, visuals_again
+from jobs.identity import identity_of
 from jobs.plan import load_plan
 from jobs.visuals.request import visual_request
 from tests.drawn_images import png_bytes, write

@@ -29,6 +29,7 @@ def pairs(labels: list[str], image_ids: list[str]) -> dict[str, str]:
             id="by-the-longest-end",
         ),
         pytest.param(["a.png", "a"], ["a.png", "x/a.jpg"], {"a.png": "a.png", "x/a.jpg": "a"}, id="exact-first"),
+        pytest.param(["C:\\data\\cat\\1.png"], ["cat/1.png"], {"cat/1.png": "C:\\data\\cat\\1.png"}, id="of-windows"),
         pytest.param(["no.suffix.png"], ["no.suffix.jpg"], {"no.suffix.jpg": "no.suffix.png"}, id="two-dots"),
     ],
 )

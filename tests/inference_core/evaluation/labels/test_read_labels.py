@@ -56,6 +56,10 @@ def coco(folder: Path, annotations: list[dict[str, Any]], **more: Any) -> str:
         pytest.param("file;label\na.png;blue\n", {"a.png": 2}, id="semicolons"),
         pytest.param("file\tlabel\na.png\tblue\n", {"a.png": 2}, id="tabs"),
         pytest.param("\ufefffile,label\na.png,red\na.png,red\n", {"a.png": 0}, id="twice-the-same"),
+        pytest.param("\ufefffile,label\r\na.png,red\r\n\r\n", {"a.png": 0}, id="of-windows"),
+        pytest.param("file,label\ra.png,red\rb.png,blue\r", {"a.png": 0, "b.png": 2}, id="of-an-old-mac"),
+        pytest.param("File, Label\n a.png , red\n,,\n", {"a.png": 0}, id="blanks-and-capitals"),
+        pytest.param('"file","label",\n"a,b.png","red",,,\n', {"a,b.png": 0}, id="quotes-and-empty-cells"),
     ],
 )
 def test_classes_in_a_table(tmp_path: Path, text: str, expected: dict[str, int]) -> None:
@@ -72,6 +76,13 @@ def test_classes_in_a_table(tmp_path: Path, text: str, expected: dict[str, int])
         pytest.param("file,size\na,3\n", "must have a column class_id or index or class", id="no-class"),
         pytest.param("index\n1\n", "must have a column image_id or file", id="no-image"),
         pytest.param("file,index\n", "must be a CSV file with a header and rows", id="no-rows"),
+        pytest.param("file,index\na,1\nb\n", "must have a cell for each of 2 columns, got 1 in .*line 3", id="short"),
+        pytest.param("file,class\na,red, blue\n", "got 3 in .*line 2; .* separator in quotes", id="comma"),
+        pytest.param("file,file\na,b\n", "must have different columns, got 'file' twice", id="double-column"),
+        pytest.param("file,class\na,red\nb,\n", "an image and a class in every row, got b with no class", id="blank"),
+        pytest.param("file,class\n,red\n", "got no image with red in .*; fill it in", id="no-name"),
+        pytest.param("file,class\na,LIGHT_RED\n", "'LIGHT_RED'; rename them, or say", id="far"),
+        pytest.param("file,class\na,RED\n", "got 1 others in .*'RED' .near: 'red'.", id="capitals"),
         pytest.param("", "must be a CSV file with a header and rows", id="empty"),
         pytest.param(
             "file,index,name\na,0,green\n",
@@ -86,6 +97,39 @@ def test_classes_in_a_table(tmp_path: Path, text: str, expected: dict[str, int])
 def test_wrong_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_class_labels(write(tmp_path / "labels.csv", text), IDS, image_ids=[])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "must be an existing file, got .*labels.csv; check the path", id="absent"),
+        pytest.param(
+            "file,class\na,red\n".encode("utf-16"), r"a CSV file in UTF-8, got .* save it as that", id="utf-16"
+        ),
+        pytest.param("file,class\ncafé,red\n".encode("latin-1"), "must be a CSV file in UTF-8", id="latin-1"),
+        pytest.param(b'file,class\n"' + b"a" * 200_000 + b'",red\n', "field larger than field limit", id="open-quote"),
+    ],
+)
+def test_files_that_are_no_table_are_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "labels.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_class_labels(str(path), IDS, image_ids=[])
+
+
+def test_a_file_of_another_ending_is_not_taken_for_a_folder(tmp_path: Path) -> None:
+    path = write(tmp_path / "labels.txt", "file,class\na,red\n")
+    with pytest.raises(ConfigError, match=r"got the file .*labels\.txt; rename it after what it holds"):
+        read_class_labels(path, IDS, image_ids=[])
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("Light_Red", "light red"), ("LIGHT-RED", "light red"), ("ligt red", "light red")]
+)
+def test_a_name_spelled_otherwise_is_recognised_in_the_message(name: str, near: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name!r} .near: {near!r}."):
+        ClassIds(["dark", "light red"]).of_names([name], origin="x")
 
 
 def test_classes_by_folder(tmp_path: Path) -> None:
@@ -109,12 +153,21 @@ def test_label_sets(tmp_path: Path) -> None:
     assert read_label_sets(flags, IDS) == {"a": frozenset({0, 2}), "b": frozenset()}
     rows = write(tmp_path / "rows.csv", "file,label\na,red\na,blue\nb,green\n")
     assert read_label_sets(rows, IDS) == {"a": frozenset({0, 2}), "b": frozenset({1})}
+    shows_nothing = write(tmp_path / "nothing.csv", "file,label\na,red\nb,\n")
+    assert read_label_sets(shows_nothing, IDS) == {"a": frozenset({0}), "b": frozenset()}
+    of_pandas = write(tmp_path / "pandas.csv", "file,red,green,blue\na,1.0,0.0,\nb,True,False,False\n")
+    assert read_label_sets(of_pandas, IDS) == {"a": frozenset({0}), "b": frozenset({0})}
     yolo = tmp_path / "yolo"
     write(yolo / "a.txt", "0 .5 .5 .1 .1\n0 .2 .2 .1 .1\n")
     write(yolo / "b.txt", "")
     assert read_label_sets(str(yolo), IDS) == {"a": frozenset({0}), "b": frozenset()}
     with pytest.raises(ConfigError, match="must have a column of 0 and 1 for each class, got none for blue"):
         read_label_sets(write(tmp_path / "part.csv", "file,red,green\na,1,0\n"), IDS)
+    for value in ("-1", "2", "yes"):
+        with pytest.raises(ConfigError, match=f"must hold 0 or 1 for each class, got '{value}' for green"):
+            read_label_sets(write(tmp_path / "odd.csv", f"file,red,green,blue\na,1,{value},0\n"), IDS)
+    with pytest.raises(ConfigError, match="must give each image once, got other labels in a second row for a"):
+        read_label_sets(write(tmp_path / "two.csv", "file,red,green,blue\na,1,0,0\na,0,0,0\n"), IDS)
 
 
 def test_yolo_boxes_and_polygons(tmp_path: Path) -> None:
@@ -132,6 +185,9 @@ def test_yolo_numbers_may_be_named(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").unlink()
     write(tmp_path / "data.yaml", "names: {0: green}\n")
     assert read_box_labels(str(tmp_path), IDS)["a"].class_ids.tolist() == [1]
+    write(tmp_path / "data.yaml", "names: {1: green}\n")
+    with pytest.raises(ConfigError, match=r"class numbers that .*data\.yaml names, got 0 in .*a\.txt, line 1"):
+        read_box_labels(str(tmp_path), IDS)
     write(tmp_path / "data.yaml", "names: [pink]\n")
     with pytest.raises(ConfigError, match="must name classes of the package, got 1 others"):
         read_box_labels(str(tmp_path), IDS)
@@ -143,6 +199,8 @@ def test_yolo_numbers_may_be_named(tmp_path: Path) -> None:
         ("0 .5 .5 .1", "must have a class and 4 numbers of a box, or at least 3 corners, got 3 numbers in .*line 1"),
         ("red .5 .5 .1 .1", "must hold numbers, got 'red .5"),
         ("3 .5 .5 .1 .1", "must hold class ids from 0 to 2, got 3 in .*line 1"),
+        ("0 320 240 50 40", "must hold shares .* got a box from 295, 220 to 345, 260 in .*line 1; divide pixels by"),
+        ("0 10 10 10 90 90 90", "must hold shares of the image's width and height from 0 to 1"),
     ],
 )
 def test_wrong_lines_are_refused(tmp_path: Path, line: str, message: str) -> None:
@@ -201,6 +259,8 @@ def test_coco_masks_are_those_of_pycocotools(tmp_path: Path) -> None:
         ([{"image_id": 7, "category_id": 9, "bbox": [0, 0, 1, 1]}], {}, "must name classes of the package.* 'unused'"),
         ([{"image_id": 7, "category_id": 4, "bbox": [0, 0, 1, 1]}], {}, "must have known categories, got 4"),
         ([{"image_id": 7, "category_id": 1}], {}, "must have a bbox of 4 numbers, got None"),
+        ([{"image_id": 7, "category_id": 1, "bbox": ["a", 0, 1, 1]}], {}, "must have a bbox of 4 numbers, got .'a', 0"),
+        ([{"image_id": 7, "category_id": 1, "bbox": [9, 0, -4, 1]}], {}, "9, 0, -4, 1. in .*; give left, top, width"),
         ([{"image_id": 1, "category_id": 1}], {}, "must be COCO's JSON with images, categories and annotations"),
         ([], {"images": None}, "must be COCO's JSON"),
     ],
@@ -208,6 +268,27 @@ def test_coco_masks_are_those_of_pycocotools(tmp_path: Path) -> None:
 def test_wrong_coco_is_refused(tmp_path: Path, annotations: Any, more: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_box_labels(coco(tmp_path, annotations, **more), IDS)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ([], "must have polygons of at least 3 corners"),
+        ([[1, 2, 3, 4]], r"at least 3 corners, x and y in turn, got \[\[1, 2, 3, 4\]\]"),
+        ([[0, 0, 4, 0, "x", 4]], "must have polygons of at least 3 corners"),
+        ([0, 0, 4, 0, 4, 4], "must have polygons of at least 3 corners"),
+        (None, "polygons or of run lengths of all 24 pixels, got None"),
+        ({"counts": [8, 8]}, "run lengths of all 24 pixels, got {'counts': .8, 8.}"),
+        ({"counts": [-1, 25]}, "run lengths of all 24 pixels"),
+        ({"counts": [10**15]}, "run lengths of all 24 pixels"),
+        ({"counts": "~~"}, "must hold whole run lengths"),
+    ],
+)
+def test_wrong_shapes_of_coco_are_refused(tmp_path: Path, segmentation: Any, message: str) -> None:
+    annotations = [{"image_id": 7, "category_id": 1, "segmentation": segmentation}]
+    masks, _ = read_mask_labels(coco(tmp_path, annotations), IDS)
+    with pytest.raises(ConfigError, match=message):
+        masks["a.jpg"]()
 
 
 def test_masks_are_class_ids(tmp_path: Path) -> None:
@@ -228,6 +309,44 @@ def test_black_and_white_masks_are_two_classes(tmp_path: Path) -> None:
     assert notes == []
 
 
+def test_masks_with_a_palette_or_16_bits_are_class_ids(tmp_path: Path) -> None:
+    values = np.array([[0, 1], [2, 1]], np.uint8)
+    colored = Image.fromarray(values, mode="P")
+    colored.putpalette([250, 10, 10, 10, 250, 10, 10, 10, 250])
+    colored.save(tmp_path / "a.png")
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "b.png")
+    masks, notes = read_mask_labels(str(tmp_path), IDS)
+    assert masks["a.png"]().tolist() == masks["b.png"]().tolist() == values.tolist()
+    assert notes == []
+
+
+def test_values_that_no_class_has_are_told(tmp_path: Path) -> None:
+    save_mask(tmp_path / "a.png", [[0, 20, 40, 60], [80, 100, 120, 255]])
+    masks, notes = read_mask_labels(str(tmp_path), IDS)
+    assert masks["a.png"]().tolist() == [[0, -1, -1, -1], [-1, -1, -1, -1]]
+    assert notes == [
+        "masks hold values from 3 on (20, 40, 60, 80, 100, ...), which are no class: these pixels do not count; if "
+        "they should, say what they are with --class-map"
+    ]
+    save_mask(tmp_path / "a.png", [[0, 1, 2, 255]])
+    assert read_mask_labels(str(tmp_path), IDS)[1] == []
+
+
+def test_masks_that_were_changed_by_their_format_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.jpg")
+    masks, _ = read_mask_labels(str(tmp_path), IDS)
+    with pytest.raises(ConfigError, match=r"got JPEG in .*a\.jpg, which changes them; save them as PNG"):
+        masks["a.jpg"]()
+
+
+def test_what_lies_beside_masks_does_no_harm(tmp_path: Path) -> None:
+    save_mask(tmp_path / "z.png", [[0, 255]])
+    write(tmp_path / "README.txt", "about")
+    masks, notes = read_mask_labels(str(tmp_path), TWO)
+    assert masks["z.png"]().tolist() == [[0, 1]]
+    assert len(notes) == 1
+
+
 def test_values_of_masks_go_through_the_map(tmp_path: Path) -> None:
     save_mask(tmp_path / "a.png", [[0, 7, 9, 1]])
     ids = ClassIds(COLORS, renamed={"7": "blue", "green": None})
@@ -237,7 +356,7 @@ def test_values_of_masks_go_through_the_map(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[[0, 0, 0]]], "must hold masks with one channel of class ids"),
+        ([[[0, 0, 0]]], "must hold masks with one channel of class ids.*; save the numbers of the classes"),
         ([[7, 9]], "must hold class ids from 0 to 2, got 7, 9 alone in .* say what they are with --class-map"),
     ],
 )

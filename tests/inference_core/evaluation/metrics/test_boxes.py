@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from inference_core.evaluation.metrics.boxes import BoxSet, class_precisions, dataset_of, match_boxes, mean_precisions
+from inference_core.evaluation.of_boxes import evaluate_boxes
 
 HW = (100, 120)
 
@@ -71,15 +74,47 @@ def test_precision_is_pycocotools(seed: int) -> None:
     assert [figures[name] for name in ("AP", "AP50", "AP75")] == pytest.approx(stats, abs=1e-12)
 
 
-def test_weights_are_repetitions() -> None:
-    truth, found = images(9, num_images=5)
-    weights = np.array([0, 2, 1, 0, 2])
-    again = [index for index, count in enumerate(weights) for _ in range(count)]
-    once = match_boxes([truth[i] for i in again], [found[i] for i in again], num_classes=3, image_hw=[HW] * len(again))
-    weighted = match_boxes(truth, found, num_classes=3, image_hw=[HW] * 5)
-    for one, other in zip(once, weighted, strict=True):
-        # Equal scores of other images come in another order, which moves precision by a hair.
-        np.testing.assert_allclose(class_precisions(one), class_precisions(other, weights=weights), atol=0.03)
+def unequal(found: list[BoxSet]) -> list[BoxSet]:
+    """The same boxes, no two of which have one score: then those of repeated images cannot come in another order."""
+    scores = np.random.default_rng(0).permutation(sum(len(one.scores) for one in found)) / 1000
+    parts = np.split(scores, np.cumsum([len(one.scores) for one in found])[:-1])
+    return [replace(one, scores=part) for one, part in zip(found, parts, strict=True)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_weights_are_repetitions_as_pycocotools_counts_them(seed: int) -> None:
+    """What the intervals of AP are made of: each draw of images is evaluated as COCO would."""
+    truth, found = images(seed, num_images=6)
+    found = unequal(found)
+    matches = match_boxes(truth, found, num_classes=3, image_hw=[HW] * 6)
+    for weights in np.random.default_rng(seed).multinomial(6, np.full(6, 1 / 6), size=4):
+        again = np.repeat(np.arange(6), weights)
+        expected, stats = pycocotools_precisions([truth[i] for i in again], [found[i] for i in again])
+        precisions = np.stack([class_precisions(one, weights=weights) for one in matches])
+        np.testing.assert_allclose(precisions, expected, atol=1e-12)
+        assert list(mean_precisions(precisions).values()) == pytest.approx(stats, abs=1e-12)
+
+
+def test_the_interval_of_ap_is_scipys_over_pycocotools_but_for_chance() -> None:
+    """SciPy draws the images, pycocotools evaluates each draw anew."""
+    truth, found = images(2, num_images=8)
+    found = unequal(found)
+
+    def statistic(drawn: Any) -> float:
+        again = drawn.astype(int)
+        _, stats = pycocotools_precisions([truth[i] for i in again], [found[i] for i in again])
+        return float(stats[1])
+
+    expected = scipy.stats.bootstrap(
+        (np.arange(8),), statistic, method="percentile", n_resamples=150, vectorized=False, rng=np.random.default_rng(1)
+    )
+    findings, _ = evaluate_boxes(truth, found, ("a", "b", "c"), image_hw=[HW] * 8)
+    (figure,) = (one for one in findings.figures if one.name == "AP50")
+    assert figure.interval is not None
+    ends = expected.confidence_interval
+    # An end is a quantile of 150 draws: off by some 0.2 standard errors (sqrt(0.025 * 0.975 / 150) / density 0.058).
+    tolerance = 3 * 0.22 * float(expected.standard_error)
+    assert (figure.interval.low, figure.interval.high) == pytest.approx((ends.low, ends.high), abs=tolerance)
 
 
 def test_images_without_boxes() -> None:
