@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inference_core import storage
+from inference_core.export.native_source import native_bytes
 from inference_core.stats.summary import Summary
 from jobs.listing import Listing
 from jobs.plan import Plan
@@ -49,4 +49,4 @@ class FinishedRun:
 
 def read_rows(data: bytes, *, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a shard's file, in one piece."""
-    return pq.ParquetFile(BytesIO(data)).read(columns=None if columns is None else list(columns)).combine_chunks()
+    return pq.ParquetFile(native_bytes(data)).read(columns=None if columns is None else list(columns)).combine_chunks()

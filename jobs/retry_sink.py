@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from inference_core import storage
+from inference_core.export.native_source import native_source
 from inference_core.items import Prediction
 from jobs.commits import CommitLog, CommitRecord
 from jobs.sink import Receipt, ShardSink, TellWorkers, tell_nothing
@@ -59,7 +60,7 @@ class RetrySink(ShardSink):
     def _read_rows(self, record: CommitRecord) -> pa.Table:
         """The rows that a record vouches for."""
         with storage.open_for_read(storage.join(self._output, *record.data.path.split("/"))) as file:
-            return pq.read_table(file)
+            return pq.read_table(native_source(file))
 
 
 def replace_rows(old: pa.Table, new: pa.Table) -> pa.Table:

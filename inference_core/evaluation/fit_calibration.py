@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,9 +122,7 @@ def fit_class_calibration(
     Raises:
         ConfigError: the method does not go with the task, or the images are too few.
     """
-    if method not in METHODS[:2]:
-        raise wrong_method(method, spec, allowed=METHODS[:2])
-    warning = check_enough(kind_of(method), int(is_fitted.sum()))
+    warning = check_calibration(method, spec, num_fitted=int(is_fitted.sum()))
     whole, skipped = with_rest(scores[is_fitted], spec)
     logits, own_truth = log_scores(whole), truth[is_fitted] + skipped
     warnings = [warning] if warning else []
@@ -159,7 +157,7 @@ def fit_label_calibration(
     Raises:
         ConfigError: the images are too few.
     """
-    warning = check_enough(kind_of(method), int(is_fitted.sum()))
+    warning = check_calibration(method, spec, num_fitted=int(is_fitted.sum()))
     warnings = [warning] if warning else []
     own, true = scores[is_fitted], is_true[is_fitted]
     fit = CURVES[kind_of(method)]
@@ -206,9 +204,7 @@ def fit_pixel_calibration(
     Raises:
         ConfigError: the method does not go with two classes, or the images are too few.
     """
-    if method.endswith("by-class"):
-        raise wrong_method(method, spec, allowed=METHODS[::2])
-    warning = check_enough(kind_of(method), int(is_fitted.sum()), are_masks=True)
+    warning = check_calibration(method, spec, num_fitted=int(is_fitted.sum()))
     levels, is_true = np.tile(level_scores(), 2), np.repeat([False, True], 256)
     own, other = (counts[part].sum(axis=0).ravel().astype(np.float64) for part in (is_fitted, ~is_fitted))
     used = own > 0
@@ -257,13 +253,29 @@ def kind_of(method: Method) -> str:
     return method.removesuffix("-by-class")
 
 
-def wrong_method(method: Method, spec: ModelSpec, *, allowed: Sequence[str]) -> ConfigError:
-    """The error of a method that a task does not take."""
-    return ConfigError(
-        f"must be {' or '.join(allowed)} for {spec.task} of {len(spec.classes)} classes with activation "
-        f"{spec.output.activation}, got {method}; choose one of them",
-        key="--method",
-    )
+def check_calibration(method: Method, spec: ModelSpec, *, num_fitted: int) -> str:
+    """Whether a calibration can be fitted; cheap, so that nothing is inferred for one that can not.
+
+    Args:
+        method: of METHODS.
+        spec: of the package.
+        num_fitted: labelled images to fit on.
+
+    Returns:
+        A warning where they are few, else "".
+
+    Raises:
+        ConfigError: the method does not go with the task, or the images are too few for anything.
+    """
+    are_masks = spec.task == "segmentation"
+    allowed = METHODS[::2] if are_masks else METHODS[:2] if spec.scores_compete else METHODS
+    if method not in allowed:
+        raise ConfigError(
+            f"must be {' or '.join(allowed)} for {spec.task} of {len(spec.classes)} classes with activation "
+            f"{spec.output.activation}, got {method}; choose one of them",
+            key="--method",
+        )
+    return check_enough(kind_of(method), num_fitted, are_masks=are_masks)
 
 
 def fit_temperature_curve(scores: Reals, is_true: Flags, name: str, weights: Reals | None = None) -> float:

@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BufferedReader
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from inference_core import storage
 from inference_core.errors import JobError, MissingObjectError
+from inference_core.export.native_source import native_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,21 +81,6 @@ def read_rows(uri: str, *, columns: Sequence[str] | None = None) -> pa.Table:
     """
     with storage.open_for_read(uri) as file:
         return pq.read_table(native_source(file), columns=None if columns is None else list(columns))
-
-
-def native_source(file: BinaryIO) -> pa.NativeFile:
-    """The same content without anything of Python's.
-
-    Arrow reads with threads that outlive the reading. Where one of them is the last to drop a file of Python's while
-    the interpreter ends, the process is aborted: a command that ends behind its reading, by an error, did so.
-
-    Cost: of remote files, their bytes.
-    """
-    if isinstance(file, BufferedReader):  # a local one
-        return pa.OSFile(file.name)
-    copy = pa.BufferOutputStream()
-    copy.write(file.read())
-    return pa.BufferReader(copy.getvalue())
 
 
 def list_records(output: str) -> Iterator[tuple[int, int]]:

@@ -30,7 +30,7 @@ def evaluate_classification(run: LabelledRun, request: EvaluateRequest, is_fitte
     """Accuracy and what belongs to it; calibration and conformal sets; which answers to believe."""
     classes = run.plan.classes
     answers = class_answers_of_rows(run)
-    again = scores_again(run, request)
+    again = scores_again(run, request, is_fitted)
     if again is not None:
         order = np.argsort(-again.calibrated, axis=1, kind="stable")
         ranked = np.take_along_axis(again.calibrated, order, axis=1)

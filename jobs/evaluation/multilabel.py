@@ -18,7 +18,7 @@ def evaluate_multilabel(run: LabelledRun, request: EvaluateRequest, is_fitted: F
     """Mean average precision, F1; calibration and thresholds."""
     classes = run.plan.classes
     answers = label_set_answers_of_rows(run)
-    again = scores_again(run, request)
+    again = scores_again(run, request, is_fitted)
     if again is not None:
         answers = replace(answers, scores=again.calibrated, num_known=len(classes))
     findings = evaluate_label_sets(answers, classes, seed=request.seed)

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from inference_core.errors import ConfigError
 from inference_core.evaluation.findings import Findings
-from inference_core.evaluation.fit_calibration import calibrated_levels, fit_pixel_calibration, plain_spec
+from inference_core.evaluation.fit_calibration import (
+    calibrated_levels,
+    check_calibration,
+    fit_pixel_calibration,
+    plain_spec,
+)
 from inference_core.evaluation.fit_thresholds import Sides, find_wanted, sides_of_pixels
 from inference_core.evaluation.of_masks import MaskFold
 from inference_core.items import Prediction
@@ -34,6 +39,8 @@ def evaluate_segmentation(run: LabelledRun, request: EvaluateRequest, is_fitted:
             "threshold; leave it away",
             key="--fit" if request.fit else "--precision",
         )
+    if package is not None and is_fitted is not None and request.fit is not None and request.fit.method is not None:
+        check_calibration(request.fit.method, package.spec, num_fitted=int(is_fitted.sum()))
     masks: Iterator[tuple[str, NDArray[np.integer]]]
     if request.infers and package is not None:
         again = infer_again(run.output, run.plan, package, spec=package.spec, image_ids=run.truth, stages=run.stages)

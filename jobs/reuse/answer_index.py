@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from inference_core import storage
+from inference_core.export.native_source import native_bytes
 from inference_core.provenance import digest_of
 from jobs.reuse.earlier_runs import EarlierFile
 
@@ -65,7 +66,7 @@ def read_parts(files: Sequence[EarlierFile]) -> Iterator[dict[str, NDArray[Any]]
     uris = (storage.join(file.output, *file.path.split("/")) for file in files)
     for number, data in enumerate(storage.read_many(uris)):
         if isinstance(data, bytes):
-            table = pq.read_table(BytesIO(data), columns=["status", "sha256", "page"])
+            table = pq.read_table(native_bytes(data), columns=["status", "sha256", "page"])
             is_answer = pc.and_(pc.equal(table["status"], "ok"), pc.not_equal(table["sha256"], ""))
             rows = np.flatnonzero(is_answer.to_numpy())
             yield {
@@ -96,9 +97,9 @@ class AnswerIndex:
     """
 
     def __init__(self, folder: str) -> None:
-        table = pq.read_table(BytesIO(storage.read_bytes(storage.join(folder, ANSWERS_FILE))))
+        table = pq.read_table(native_bytes(storage.read_bytes(storage.join(folder, ANSWERS_FILE))))
         self._key, self._page, self._file, self._row = (table[name].to_numpy() for name in COLUMNS)
-        listed = pq.read_table(BytesIO(storage.read_bytes(storage.join(folder, FILES_FILE))))
+        listed = pq.read_table(native_bytes(storage.read_bytes(storage.join(folder, FILES_FILE))))
         self._files = [EarlierFile(**row) for row in listed.to_pylist()]
 
     def find(self, sha256: str, page: int) -> Iterator[tuple[EarlierFile, int]]:

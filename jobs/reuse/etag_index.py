@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from inference_core import storage
+from inference_core.export.native_source import native_bytes
 from jobs.listing import read_listing, read_stored
 from jobs.reuse.earlier_runs import EarlierFile
 from jobs.sources.image_ref import ImageRef
@@ -75,7 +76,7 @@ def read_places(output: str, files: Sequence[EarlierFile]) -> Iterator[pa.Table]
     for data in storage.read_many(uris):
         if isinstance(data, bytes):
             columns = ["row_id", "status", "sha256", "page", "size_bytes"]
-            yield answered(pq.read_table(BytesIO(data), columns=columns), places)
+            yield answered(pq.read_table(native_bytes(data), columns=columns), places)
 
 
 def answered(rows: pa.Table, places: NDArray[np.uint64]) -> pa.Table:
@@ -111,7 +112,7 @@ class EtagIndex:
     """
 
     def __init__(self, folder: str) -> None:
-        self._rows = pq.read_table(BytesIO(storage.read_bytes(storage.join(folder, ETAGS_FILE))))
+        self._rows = pq.read_table(native_bytes(storage.read_bytes(storage.join(folder, ETAGS_FILE))))
         self._place = self._rows["place"].to_numpy()
 
     def find(self, ref: ImageRef) -> KnownBytes | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from inference_core import storage
 from inference_core.errors import StorageError
+from inference_core.export.native_source import native_bytes
 from jobs.reuse.answer_index import AnswerIndex
 from jobs.reuse.earlier_runs import EarlierFile
 from jobs.reuse.etag_index import EtagIndex, KnownBytes
@@ -102,6 +102,6 @@ def plane_uris_of(row: Mapping[str, Any], output: str) -> dict[str, str]:
 def read_rows(file: EarlierFile) -> pa.Table | None:
     """The rows of a file, None where it is gone or damaged: its images are inferred again."""
     try:
-        return pq.read_table(BytesIO(storage.read_bytes(storage.join(file.output, *file.path.split("/")))))
+        return pq.read_table(native_bytes(storage.read_bytes(storage.join(file.output, *file.path.split("/")))))
     except (StorageError, pa.ArrowException, OSError):
         return None

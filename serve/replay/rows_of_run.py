@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from inference_core import storage
 from inference_core.errors import MillraceError
 from inference_core.export.committed_rows import iterate_results
+from inference_core.export.native_source import native_source
 from inference_core.provenance import sha256_hex
 
 MANIFEST_FOLDER = "manifest"
@@ -85,7 +86,9 @@ def read_places(output: str, *, shard_id: int) -> Mapping[int, Place]:
         if not found.path.endswith(".parquet"):
             continue
         with storage.open_for_read(found.uri) as file:
-            table = pq.read_table(file, columns=list(PLACE_COLUMNS), filters=[("shard_id", "==", shard_id)])
+            table = pq.read_table(
+                native_source(file), columns=list(PLACE_COLUMNS), filters=[("shard_id", "==", shard_id)]
+            )
         if len(table):
             return {row["row_id"]: place_of(row) for row in table.to_pylist()}
     return {}

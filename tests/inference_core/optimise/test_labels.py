@@ -41,7 +41,7 @@ def test_masks_are_scored_by_a_folder(tmp_path: Path) -> None:
 
 
 def test_an_absent_table_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--labels: must be a CSV file in UTF-8, got"):
+    with pytest.raises(ConfigError, match="--labels: must be an existing file, got"):
         build_scorer(model_spec(), str(tmp_path / "none.csv"), image_ids=["a.png"])
 
 

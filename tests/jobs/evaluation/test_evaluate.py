@@ -23,6 +23,7 @@ from inference_core.results import Classification, Segmentation
 from jobs.cli import register
 from jobs.config import JobConfig
 from jobs.evaluate_command import evaluate_run
+from jobs.evaluation import scores_again
 from jobs.evaluation.evaluate import evaluate
 from jobs.evaluation.request import EvaluateRequest, FitRequest, read_method
 from jobs.evaluation.text import result_lines
@@ -225,6 +226,17 @@ def test_what_is_fitted_never_measures_itself(classified: str, labels: str) -> N
 def test_a_fit_that_cannot_be_is_refused(classified: str, labels: str, options: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         evaluate(fitting(classified, labels, **options))
+
+
+@pytest.mark.parametrize("options", [{"fit_frac": 0.05}, {"method": "platt"}], ids=["few", "method"])
+def test_nothing_is_inferred_for_a_fit_that_cannot_be(
+    classified: str, labels: str, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inferred: list[str] = []
+    monkeypatch.setattr(scores_again, "infer_scores", lambda *_, **__: inferred.append("all"))
+    with pytest.raises(ConfigError):
+        evaluate(fitting(classified, labels, **options))
+    assert not inferred
 
 
 def test_five_images_are_too_few_to_fit_on_and_are_measured_with_wide_intervals(
