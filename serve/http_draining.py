@@ -65,16 +65,20 @@ class HttpServer:
         self._server.should_exit = True
         await self._serving
 
-    def _take_in(self) -> None:
+    def _take_in(self) -> bool:
         """Accept all who stand before the door. uvloop takes one in each turn of the loop: hundreds who come at once,
         while the service has much to do, would wait for that many turns, each of them long.
+
+        Returns:
+            Whether there may be more.
         """
         for _ in range(MAX_ACCEPTS):
             try:
                 connection, _ = self._spare.accept()
             except OSError:  # nobody is there any more, or the process may have no more files open: then uvloop waits
-                return
+                return False
             self._begin(connection)
+        return True
 
     def _begin(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -85,13 +89,17 @@ class HttpServer:
         task.add_done_callback(self._beginning.discard)
 
     async def _stop_accepting(self) -> None:
-        """Close the door, but take in who stands before it: connections that the kernel accepted for us already."""
+        """Close the door, but take in who stands before it: connections that the kernel accepted for us already.
+
+        Nothing may lie between the last look and the closing: who came meanwhile would be cut off.
+        """
         for server in self._server.servers:
             server.close()
         asyncio.get_running_loop().remove_reader(self._spare)
-        self._take_in()
-        await asyncio.gather(*self._beginning)
+        while self._take_in():
+            pass
         self._spare.close()
+        await asyncio.gather(*self._beginning)
 
     def _build_protocol(self) -> asyncio.Protocol:
         build: Any = self._settings.http_protocol_class

@@ -35,7 +35,10 @@ KINDS = ("http", "grpc")
 
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
-    with listening_service(tiny_config(tmp_path_factory.mktemp("service"))) as addresses:
+    config = tiny_config(tmp_path_factory.mktemp("service"))
+    # Six calls come at once; by default no more than five images may wait where one is worked on at a time.
+    models = tuple(model.model_copy(update={"max_queue": 16}) for model in config.models)
+    with listening_service(config.model_copy(update={"models": models})) as addresses:
         yield addresses
 
 
