@@ -22,17 +22,19 @@ ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 
 MAX_WORKERS = 3
 """Of ``-n auto``: each holds torch and other engines, some 1.5 GB, and starts runs of Ray that take several cores."""
+MORE_THAN_CORES = 1
+"""Runs of Ray wait as long as they work: for processes to start, to be found dead, to be timed out."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """How many processes ``-n auto`` takes: one for each core that this one may use, also in a container."""
+    """How many processes ``-n auto`` takes: by the cores that this one may use, also in a container."""
     cores = len(os.sched_getaffinity(0))
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         cores = min(cores, max(1, round(int(quota) / int(period))))
     except (OSError, ValueError):
         pass  # no limit, which reads "max", or another kind of system
-    return min(cores, MAX_WORKERS)
+    return min(cores + MORE_THAN_CORES, MAX_WORKERS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
