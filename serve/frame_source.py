@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_core.video.open_reader import open_reader
+from inference_core.storage import mask_secrets
+from inference_core.video.open_reader import lost_lines, open_reader
 from inference_core.video.sample_frames import FrameSampler
 
 Encoding = Literal["jpeg", "png"]
@@ -32,8 +33,16 @@ class SourceFrame:
     """An encoded image."""
 
 
+def drop_line(line: str) -> None:
+    """Tell nobody."""
+
+
 def read_frames(
-    source: str, *, frames_per_s: float | None = None, encoding: Encoding = "jpeg"
+    source: str,
+    *,
+    frames_per_s: float | None = None,
+    encoding: Encoding = "jpeg",
+    say: Callable[[str], None] = drop_line,
 ) -> Iterator[SourceFrame]:
     """Frames in the order in which they are shown, upright.
 
@@ -41,16 +50,20 @@ def read_frames(
         source: path or URI of a video, a camera's device, or the URL of a stream.
         frames_per_s: at most so many for each second; None for all.
         encoding: jpeg is small and fast, png gives the model exactly the pixels of the video, as a job reads them.
+        say: told at the end of what was lost of a source that is damaged or broke off.
 
     Raises:
         ConfigError: there is no such video, it holds none, or PyAV is not installed.
     """
     sampler = FrameSampler(frames_per_s)
     with ExitStack() as stack:
-        for frame in open_reader(source, stack).read():
+        reader = open_reader(source, stack)
+        for frame in reader.read():
             if sampler.wants(frame.time_s):
                 data = encode(frame.pixels, encoding=encoding)
                 yield SourceFrame(frame_index=frame.frame_index, time_s=frame.time_s, data=data)
+        for line in lost_lines(broken=mask_secrets(reader.broken), num_damaged=reader.num_damaged):
+            say(line)
 
 
 def encode(pixels: NDArray[np.uint8], *, encoding: Encoding) -> bytes:

@@ -79,7 +79,12 @@ def stream_source(
         tell = build_show(stack, save=save, prints_rows=show == "rows")
         tally = asyncio.run(
             play(
-                read_frames(source, frames_per_s=fps, encoding="png" if encode == "png" else "jpeg"),
+                read_frames(
+                    source,
+                    frames_per_s=fps,
+                    encoding="png" if encode == "png" else "jpeg",
+                    say=tell_line,
+                ),
                 url,
                 hello=hello,
                 key=os.environ.get(KEY_VARIABLE, ""),
@@ -89,6 +94,11 @@ def stream_source(
         )
     if show != "none":
         sys.stderr.write(f"{tally.sentence()}\n")
+
+
+def tell_line(line: str) -> None:
+    """A line on stderr."""
+    sys.stderr.write(f"{line}\n")
 
 
 def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -161,6 +161,20 @@ class Underived(Deep):
         return self.head(torch.igamma(features, features).mean((2, 3)))  # type: ignore[no-any-return]
 
 
+class Gated(nn.Module):
+    """A convolution that only images which are not dark reach the answer through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maps = nn.Conv2d(3, 4, 3, 1, 1)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, h, w) -> (B, 2)."""
+        is_bright = images.mean((1, 2, 3), keepdim=True) > 0.1
+        return self.head((self.maps(images) * is_bright).mean((2, 3)))  # type: ignore[no-any-return]
+
+
 class Flat(nn.Module):
     """No convolution at all."""
 
@@ -184,6 +198,7 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "dropping": Dropping,
     "severed": Severed,
     "underived": Underived,
+    "gated": Gated,
     "wide": Wide,
     "three": lambda: Wide(3),
 }
@@ -202,6 +217,7 @@ PLAIN: dict[str, dict[str, Any]] = {
     "dropping": {"task": "classification", "classes": ["a", "b", "c", "d"]},
     "severed": {"task": "classification", "classes": ["a", "b", "c", "d"]},
     "underived": {"task": "classification", "classes": ["a", "b", "c", "d"]},
+    "gated": {"task": "classification", "classes": ["a", "b"]},
     "wide": {"task": "classification", "classes": ["a", "b", "c", "d"]},
     "three": {"task": "classification", "classes": ["a", "b", "c"]},
 }

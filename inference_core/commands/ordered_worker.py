@@ -34,14 +34,26 @@ class OrderedWorker:
             self._waiting.popleft().result()
         self._waiting.append(self._pool.submit(work))
 
+    def wait(self) -> None:
+        """Go on when all that was given is done.
+
+        Raises:
+            Exception: what a piece of work raised.
+        """
+        while self._waiting:
+            self._waiting.popleft().result()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        wait(self._waiting)
-        self._pool.shutdown()
+        try:
+            wait(self._waiting)
+        finally:
+            # Whoever interrupts the waiting waits for the piece that runs alone: what it uses is closed next.
+            self._pool.shutdown(cancel_futures=True)
         failed = next((work for work in self._waiting if work.exception() is not None), None)
         if failed is not None and (kind is None or not issubclass(kind, Exception)):
             failed.result()

@@ -39,7 +39,7 @@ def run_video(
     Returns:
         What is printed at the end.
     """
-    from inference_core.video.open_reader import open_reader
+    from inference_core.video.open_reader import lost_lines, open_reader
     from inference_core.video.open_video import is_live
 
     with ExitStack() as stack:
@@ -58,10 +58,8 @@ def run_video(
                     if window is not None and not window.show(answered, alpha=alpha):
                         break
         report = tally.report(broken=reader.broken, num_damaged=reader.num_damaged)
-    if report["broken"]:
-        sys.stderr.write(f"the source broke off and was read up to there: {report['broken']}\n")
-    if report["damaged"]:
-        sys.stderr.write(f"{report['damaged']} packets of the source are damaged and were left out\n")
+    for line in lost_lines(broken=report["broken"], num_damaged=report["damaged"]):
+        sys.stderr.write(f"{line}\n")
     return report
 
 

@@ -47,6 +47,7 @@ class FileTarget:
         has_audio: bool,
         alpha: float,
     ) -> None:
+        from inference_core.video.read_frames import FrameReader
         from inference_core.video.write_video import check_output
 
         self._reader, self._path, self._stack, self._worker = reader, path, stack, worker
@@ -57,6 +58,8 @@ class FileTarget:
         check_output(path, audio=self._audio)
         if self._audio:
             reader.on_audio = lambda packet: worker.do(lambda: self._write_audio(packet))
+        if not isinstance(reader, FrameReader):
+            reader.on_close = worker.wait
 
     def write(self, answered: AnsweredFrame) -> None:
         """Append a frame, soon."""

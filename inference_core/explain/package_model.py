@@ -43,7 +43,6 @@ class PackageModel:
         self._seen: SeenModel | None = None
         self._answer: EnsembleAnswer | None = None
         self._members: tuple[PackageModel, ...] = ()
-        self._has_no_layer = False
 
     def choose(self, item: PreparedItem, wish: Wish) -> Aim:
         """What is meant in the answer of all views, samples and members.
@@ -71,14 +70,13 @@ class PackageModel:
             ConfigError: the method, or the layer, does not go with the model.
             InputError: as for ``choose``.
         """
-        if method == "occlusion" or (may_ask and self._has_no_layer):
+        if method == "occlusion":
             return self._asked_model().explain(prepared, wish)
         try:
             return self._seen_model().explain(prepared, method, wish)
         except NoLayerError:
-            if not may_ask:
+            if not may_ask:  # asked anew for each image: what comes before it must not matter
                 raise
-            self._has_no_layer = True
             return self._asked_model().explain(prepared, wish)
 
     @property

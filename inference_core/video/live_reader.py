@@ -34,15 +34,19 @@ class LiveReader:
     retry_s: float = 0.0
     timeout_s: float = TIMEOUT_S
     on_audio: Callable[[Any], None] | None = None
+    on_close: Callable[[], None] | None = None
+    """Called before a connection is closed: its streams, and those of packets of sound, are gone then."""
     broken: str = field(default="", init=False)
     """Why reading ended, "" where whoever reads ended it."""
-    num_damaged: int = field(default=0, init=False)
-    """Packets that could not be decoded."""
     num_breaks: int = field(default=0, init=False)
     """How often the source was opened again."""
     _reader: FrameReader = field(init=False)
     _connection: ExitStack = field(init=False)
     _num_frames: int = field(default=0, init=False)
+    _num_damaged: int = field(default=0, init=False)
+    """Of earlier connections."""
+    _heard: dict[int, Fraction] = field(default_factory=dict, init=False)
+    """Seconds of the last packet of each stream of sound."""
     _shift: int | None = field(default=None, init=False)
     """What is added to the times of a connection, None until its first frame."""
     _last_pts: int = field(default=-1, init=False)
@@ -73,8 +77,13 @@ class LiveReader:
         return self._reader.pixel_aspect
 
     @property
+    def num_damaged(self) -> int:
+        """Packets that could not be decoded until now."""
+        return self._num_damaged + self._reader.num_damaged
+
+    @property
     def audio(self) -> list[Any]:
-        """Streams of sound."""
+        """Streams of sound, of this connection."""
         return self._reader.audio
 
     def read(self) -> Iterator[VideoFrame]:
@@ -91,7 +100,6 @@ class LiveReader:
             except ConfigError:
                 if not self._num_frames:
                     raise
-            self.num_damaged += self._reader.num_damaged
             why = self._reader.broken or ("" if self._reader.has_end else "the source ended it")
             if not why or not self._reopen():
                 self.broken = why
@@ -119,13 +127,17 @@ class LiveReader:
         return round(units * self._reader.time_base / self._time_base)
 
     def _take_audio(self, packet: Any) -> None:
-        """Sound in the time of the frames; what comes before the first one of a connection is left out."""
+        """Sound in the time of the frames; what comes before the first one of a connection is left out, and what the
+        connection before was ahead by.
+        """
         if self.on_audio is None or self._shift is None:
             return
         shift = round(self._shift * self._time_base / packet.time_base)
         packet.dts += shift
         packet.pts = packet.dts if packet.pts is None else packet.pts + shift
-        if packet.pts >= 0:
+        time_s = packet.dts * packet.time_base
+        if packet.pts >= 0 and time_s > self._heard.get(packet.stream.index, -1):
+            self._heard[packet.stream.index] = time_s
             self.on_audio(packet)
 
     def _connect(self) -> None:
@@ -139,7 +151,12 @@ class LiveReader:
 
     def _reopen(self) -> bool:
         """Open the source again; whether it was there in time."""
+        if self.on_close is not None:
+            self.on_close()
         self._connection.close()
+        before = self._reader
+        if self._give_up_s is not None:  # it answers without a frame
+            time.sleep(PAUSE_S)
         self._give_up_s = self._give_up_s or time.monotonic() + self.retry_s
         while time.monotonic() < self._give_up_s:
             try:
@@ -147,6 +164,7 @@ class LiveReader:
             except ConfigError:
                 time.sleep(PAUSE_S)
             else:
+                self._num_damaged += before.num_damaged
                 self.num_breaks += 1
                 return True
         return False

@@ -26,3 +26,16 @@ def open_reader(
     if is_live(source):
         return LiveReader(source, stack, retry_s=retry_s, timeout_s=timeout_s)
     return FrameReader(stack.enter_context(open_video(source)))
+
+
+def lost_lines(*, broken: str, num_damaged: int) -> list[str]:
+    """What is told of a source that was not whole; nothing of another one.
+
+    Args:
+        broken: why it ended before its end, "" where it did not.
+        num_damaged: packets that could not be decoded.
+    """
+    return [
+        *([f"the source broke off and was read up to there: {broken}"] if broken else []),
+        *([f"{num_damaged} packets of the source are damaged and were left out"] if num_damaged else []),
+    ]

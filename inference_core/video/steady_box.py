@@ -31,7 +31,7 @@ def steady_box(times_s: Reals, boxes_xyxy: Reals, *, now_s: float, method: Smoot
     (``median``), which one wrong box does not move.
 
     Args:
-        times_s: (N,) when it was seen, rising; N at least 1.
+        times_s: (N,) when it was seen, none before another; N at least 1.
         boxes_xyxy: (N, 4), not modified.
         now_s: not before the last of the times. Beyond it the object goes on for as long as it was seen, then rests.
         method: none is like the last box.
@@ -59,12 +59,13 @@ def line_speed(times_s: Reals, boxes_xyxy: Reals, weights: Reals) -> Reals:
 
 
 def median_speed(times_s: Reals, boxes_xyxy: Reals) -> Reals:
-    """(4,) pixels for each second, the median between boxes half a track apart; 0 of one box.
+    """(4,) pixels for each second, the median between boxes half a track apart; 0 of boxes of one time.
 
     Source: Siegel and Theil-Sen estimators of a line, with N / 2 pairs in the place of all N (N - 1) / 2.
     """
     half = (len(times_s) + 1) // 2
-    if half == len(times_s):
+    steps_s, ways = times_s[half:] - times_s[:-half], boxes_xyxy[half:] - boxes_xyxy[:-half]
+    has_time = steps_s > 0
+    if not has_time.any():
         return np.zeros(4)
-    steps_s = (times_s[half:] - times_s[:-half])[:, None]
-    return np.asarray(np.median((boxes_xyxy[half:] - boxes_xyxy[:-half]) / steps_s, axis=0))
+    return np.asarray(np.median(ways[has_time] / steps_s[has_time, None], axis=0))

@@ -50,3 +50,21 @@ def encode_video(
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
     return path
+
+
+def sounding_stream(path: Path, *, num_frames: int, num_sounds: int, image_hw: tuple[int, int] = (48, 64)) -> bytes:
+    """MPEG-TS of frames, 10 for each second, and of packets of sound, 50 for each second."""
+    with av.open(path, "w") as container:
+        pictures, sounds = container.add_stream("mpeg2video", rate=10), container.add_stream("mp2", rate=48_000)
+        pictures.height, pictures.width = image_hw
+        pictures.pix_fmt = "yuv420p"
+        for index in range(num_sounds):
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 960), np.int16), format="s16", layout="stereo")
+            samples.sample_rate, samples.pts = 48_000, index * 960
+            container.mux(sounds.encode(samples))
+            if index % 5 == 0 and index // 5 < num_frames:
+                drawn = av.VideoFrame.from_ndarray(frame_pixels(index // 5, image_hw=image_hw), format="rgb24")
+                container.mux(pictures.encode(drawn))
+        container.mux(pictures.encode())
+        container.mux(sounds.encode())
+    return path.read_bytes()

@@ -4,6 +4,7 @@ import io
 import wave
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,7 +13,8 @@ from inference_core.errors import ConfigError
 from inference_core.storage import ObjectInfo
 from jobs.sources.video_frames import list_frames
 from serve.frame_source import read_frames
-from tests.serve.drawn_videos import draw_video, frame_pixels
+from tests.serve.drawn_videos import draw_video, encode_video, frame_pixels, sounding_stream
+from tests.tcp_stream import tcp_stream
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +59,20 @@ def test_a_source_that_is_no_video_says_so_in_one_sentence(tmp_path: Path) -> No
         with pytest.raises(ConfigError, match=message) as caught:
             next(read_frames(str(tmp_path / name)))
         assert "\n" not in str(caught.value)
+
+
+def test_what_is_lost_of_a_source_is_told(video: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    assert len(list(read_frames(str(video), say=told.append))) == 12
+    assert told == []
+    damaged = encode_video(tmp_path / "damaged.mkv", codec="mjpeg", num_frames=12)
+    with av.open(str(damaged)) as container:
+        packet = list(container.demux(video=0))[5]
+    damaged.write_bytes(damaged.read_bytes().replace(bytes(packet), bytes(packet.size)))
+    assert len(list(read_frames(str(damaged), say=told.append))) == 11
+    with tcp_stream(sounding_stream(tmp_path / "a.ts", num_frames=10, num_sounds=50)) as url:
+        assert len(list(read_frames(url, say=told.append))) == 10
+    assert told == [
+        "1 packets of the source are damaged and were left out",
+        "the source broke off and was read up to there: the source ended it",
+    ]

@@ -72,8 +72,8 @@ def cells_of(row: Sequence[str], header: Sequence[str], *, place: str) -> Sequen
 
 
 def column_of(rows: Sequence[Row], names: Sequence[str]) -> str | None:
-    """The first of some columns that a table has, in capitals or not."""
-    columns = {column.lower(): column for column in reversed(list(rows[0]))}
+    """The first of some columns that a table has, in capitals or not; but an ``Index`` counts rows, no classes."""
+    columns = {name if name.lower() == "index" else name.lower(): name for name in reversed(list(rows[0]))}
     return next((columns[name] for name in names if name in columns), None)
 
 
@@ -112,10 +112,10 @@ def label_sets_in_table(rows: Sequence[Row], ids: ClassIds, *, origin: str) -> d
     Raises:
         ConfigError: a column is missing, a class is unknown, or rows contradict each other.
     """
-    by_row = column_of(rows, (*ID_COLUMNS, *NAME_COLUMNS))
-    if by_row is not None and not any(name in rows[0] for name in ids.classes):
+    by_row = [column for column in (column_of(rows, ID_COLUMNS), column_of(rows, NAME_COLUMNS)) if column is not None]
+    if by_row and not any(name in rows[0] for name in ids.classes):
         found: dict[str, set[int]] = {row[image_column(rows)]: set() for row in rows}
-        for image, class_id in pairs_in_table([row for row in rows if row[by_row]], ids, origin=origin):
+        for image, class_id in pairs_in_table(told_rows(rows, by_row), ids, origin=origin):
             found[image].add(class_id)
         return {image: frozenset(labels) for image, labels in found.items()}
     missing = [name for name in ids.classes if name not in rows[0]]
@@ -132,6 +132,11 @@ def label_sets_in_table(rows: Sequence[Row], ids: ClassIds, *, origin: str) -> d
                 key=KEY,
             )
     return shown
+
+
+def told_rows(rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
+    """The rows in which one of some columns holds anything."""
+    return [row for row in rows if any(row[column] for column in columns)]
 
 
 def is_shown(row: Row, name: str, *, origin: str) -> bool:
@@ -158,7 +163,10 @@ def pairs_in_table(rows: Sequence[Row], ids: ClassIds, *, origin: str) -> list[t
             f"must have a column {' or '.join((*ID_COLUMNS, *NAME_COLUMNS))}, got {', '.join(rows[0])}; rename one",
             key=KEY,
         )
-    if empty := next((row for row in rows if not row[images] or not row[by_id or by_name or ""]), None):
+    may_be_empty = by_id is None and ids.has_map  # the map may say what no name means
+    if empty := next(
+        (row for row in rows if not row[images] or not (row[by_id or by_name or ""] or may_be_empty)), None
+    ):
         raise ConfigError(
             f"must have an image and a class in every row, got {empty[images] or 'no image'} with "
             f"{empty[by_id or by_name or ''] or 'no class'} in {origin}; fill it in, or leave the row away",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -63,6 +64,8 @@ def read_file(lines: Iterable[str], ids: ClassIds, numbers: Numbers | None, *, o
         place = f"{origin}, line {number}"
         try:
             value, *rest = (float(part) for part in line.split())
+            if not all(map(math.isfinite, (value, *rest))):
+                raise ValueError(line)
         except ValueError:
             raise ConfigError(f"must hold numbers, got {line[:60]!r} in {place}; correct it", key=KEY) from None
         class_id = class_of(int(value), ids, numbers, origin=place)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -78,3 +81,31 @@ def test_an_error_of_the_giver_comes_first_but_what_was_given_is_done() -> None:
 def test_an_interruption_does_not_hide_an_error() -> None:
     with pytest.raises(ValueError, match="no room"):
         work(fail, error=KeyboardInterrupt())
+
+
+def test_an_interruption_of_the_waiting_ends_with_the_piece_that_runs() -> None:
+    done: list[int] = []
+
+    def interrupt_and_work() -> None:
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        done.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        work(interrupt_and_work, lambda: time.sleep(0.2), lambda: done.append(2))
+    assert done == [1]
+    time.sleep(0.3)
+    assert done == [1]
+
+
+def test_all_that_was_given_can_be_waited_for() -> None:
+    done: list[int] = []
+    with OrderedWorker() as worker:
+        worker.do(lambda: time.sleep(0.1))
+        worker.do(lambda: done.append(1))
+        worker.wait()
+        assert done == [1]
+        worker.do(fail)
+        with pytest.raises(ValueError, match="no room"):
+            worker.wait()

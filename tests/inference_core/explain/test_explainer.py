@@ -239,3 +239,10 @@ def test_a_predictor_explains_with_the_engine_that_it_has(lamp: Uint8Array, tmp_
     explanation = predictor.explain(lamp, image_id="lamp")
     assert explanation.source.image_id == "lamp"
     assert (explanation.method, explanation.heatmap.shape) == ("occlusion", (48, 48))
+
+
+def test_an_image_that_reaches_no_layer_changes_nothing_for_others(lamp: Uint8Array, tmp_path: Path) -> None:
+    package = explained_package(tmp_path, "gated")
+    alone, after = Explainer(package), Explainer(package)
+    assert after.explain(np.zeros_like(lamp)).method == "occlusion"
+    assert alone.explain(lamp).method == after.explain(lamp).method == "gradcam"

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import socket
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 
+from inference_core.commands.ordered_worker import OrderedWorker
+from inference_core.commands.video_target import FileTarget
 from inference_core.errors import ConfigError
 from inference_core.video.live_reader import LiveReader
 from inference_core.video.open_reader import open_reader
 from inference_core.video.read_frames import VideoFrame
+from inference_core.video_predictor import AnsweredFrame
 from tests.rtsp_camera import FRAMES_PER_S, IMAGE_HW, rtsp_camera
-from tests.serve.drawn_videos import frame_pixels
+from tests.serve.drawn_videos import encode_video, frame_pixels, sounding_stream
+from tests.tcp_stream import tcp_stream
 
 NUM_FRAMES = 30
 
@@ -76,3 +84,65 @@ def test_a_device_that_is_no_camera_is_refused(device: str, message: str) -> Non
     assert not Path("/dev/video77").exists()
     with ExitStack() as stack, pytest.raises(ConfigError, match=message):
         open_reader(device, stack)
+
+
+def wait_for(gate: threading.Event) -> Callable[[], None]:
+    def wait() -> None:
+        assert gate.wait(timeout=60)
+
+    return wait
+
+
+def test_all_that_a_stream_sent_is_written_though_it_breaks_off_before(tmp_path: Path) -> None:
+    data, out = sounding_stream(tmp_path / "a.ts", num_frames=10, num_sounds=50), tmp_path / "out.mkv"
+    gate = threading.Event()
+    with tcp_stream(data, data) as url, ExitStack() as stack:
+        reader = open_reader(url, stack, retry_s=0.7)
+        with OrderedWorker(max_waiting=1000) as worker:
+            target = FileTarget(reader, out, stack, worker, has_audio=True, alpha=0.5)
+            worker.do(wait_for(gate))  # slower than the stream
+            threading.Timer(0.4, gate.set).start()
+            for frame in reader.read():
+                target.write(AnsweredFrame(frame=frame, prediction=None, evidence=None, shown=None, track_ids=None))
+    with av.open(str(out)) as container:
+        kinds = [packet.stream.type for packet in container.demux() if packet.size]
+    assert kinds.count("video") == 20
+    assert kinds.count("audio") > 60
+
+
+def test_sound_rises_over_breaks_though_it_was_ahead_of_the_frames(tmp_path: Path) -> None:
+    data = sounding_stream(tmp_path / "a.ts", num_frames=10, num_sounds=100)
+    heard: list[Any] = []
+    with tcp_stream(data, data) as url, ExitStack() as stack:
+        reader = open_reader(url, stack, retry_s=0.7)
+        assert isinstance(reader, LiveReader)
+        reader.on_audio = lambda packet: heard.append(packet.dts * packet.time_base)
+        num_frames = sum(1 for _ in reader.read())
+    assert (num_frames, reader.num_breaks) == (20, 1)
+    assert len(heard) > 100
+    assert heard == sorted(set(heard))
+
+
+def test_damage_is_told_while_a_stream_goes_on(tmp_path: Path) -> None:
+    source = encode_video(tmp_path / "source.mkv", codec="mjpeg", num_frames=12)
+    with av.open(str(source)) as container:
+        packet = list(container.demux(video=0))[5]
+    data = source.read_bytes()
+    data = data.replace(bytes(packet), bytes(packet.size))
+    with tcp_stream(data) as url, ExitStack() as stack:
+        reader = open_reader(url, stack)
+        assert isinstance(reader, LiveReader)
+        frames = reader.read()
+        assert len([next(frames) for _ in range(8)]) == 8
+        assert reader.num_damaged == 1
+        assert len(list(frames)) == 3
+        assert reader.num_damaged == 1
+
+
+def test_a_stream_that_answers_without_a_frame_is_not_asked_without_pause(tmp_path: Path) -> None:
+    data = sounding_stream(tmp_path / "a.ts", num_frames=10, num_sounds=50)
+    tables = data[: 3 * 188]  # what streams there are, and nothing of them
+    with tcp_stream(data, *[tables] * 200) as url:
+        frames, reader = read_stream(url, retry_s=1.3)
+    assert len(frames) == 10
+    assert 1 <= reader.num_breaks <= 3

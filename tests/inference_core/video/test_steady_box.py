@@ -72,3 +72,10 @@ def test_speeds_are_those_of_independent_estimators() -> None:
     np.testing.assert_allclose(line_speed(times_s, boxes, weights), expected, rtol=1e-9)
     robust = [theilslopes(boxes[:, side], times_s).slope for side in range(4)]
     np.testing.assert_allclose(median_speed(times_s, boxes), robust, atol=1.5)  # fewer pairs, so near alone
+
+
+@pytest.mark.parametrize("method", ["exponential", "median"])
+def test_frames_of_one_time_tell_nothing_of_speed(method: Smoothing) -> None:
+    boxes = np.array([[0.0, 0, 10, 10], [2, 0, 12, 10]])
+    box = steady_box(np.array([0.1, 0.1]), boxes, now_s=0.2, method=method, window_s=0.5)
+    np.testing.assert_allclose(box, [1, 0, 11, 10])

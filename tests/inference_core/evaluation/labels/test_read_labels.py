@@ -60,6 +60,8 @@ def coco(folder: Path, annotations: list[dict[str, Any]], **more: Any) -> str:
         pytest.param("file,label\ra.png,red\rb.png,blue\r", {"a.png": 0, "b.png": 2}, id="of-an-old-mac"),
         pytest.param("File, Label\n a.png , red\n,,\n", {"a.png": 0}, id="blanks-and-capitals"),
         pytest.param('"file","label",\n"a,b.png","red",,,\n', {"a,b.png": 0}, id="quotes-and-empty-cells"),
+        pytest.param("file,label,,\na.png,red,,\n", {"a.png": 0}, id="columns-without-a-name"),
+        pytest.param("Index,File,Label\n7,a.png,red\n", {"a.png": 0}, id="numbered-rows"),
     ],
 )
 def test_classes_in_a_table(tmp_path: Path, text: str, expected: dict[str, int]) -> None:
@@ -118,6 +120,13 @@ def test_files_that_are_no_table_are_refused(tmp_path: Path, content: bytes | No
         read_class_labels(str(path), IDS, image_ids=[])
 
 
+@pytest.mark.parametrize("other", ["*", ""])
+def test_rows_without_a_class_are_left_out_by_the_map(tmp_path: Path, other: str) -> None:
+    labels = write(tmp_path / "labels.csv", "file,label\na,red\nb,\n")
+    ids = ClassIds(COLORS, renamed={other: None})
+    assert read_class_labels(labels, ids, image_ids=[]) == {"a": 0}
+
+
 def test_a_file_of_another_ending_is_not_taken_for_a_folder(tmp_path: Path) -> None:
     path = write(tmp_path / "labels.txt", "file,class\na,red\n")
     with pytest.raises(ConfigError, match=r"got the file .*labels\.txt; rename it after what it holds"):
@@ -157,6 +166,8 @@ def test_label_sets(tmp_path: Path) -> None:
     assert read_label_sets(shows_nothing, IDS) == {"a": frozenset({0}), "b": frozenset()}
     of_pandas = write(tmp_path / "pandas.csv", "file,red,green,blue\na,1.0,0.0,\nb,True,False,False\n")
     assert read_label_sets(of_pandas, IDS) == {"a": frozenset({0}), "b": frozenset({0})}
+    with pytest.raises(ConfigError, match="an image and a class in every row, got b with no class"):
+        read_label_sets(write(tmp_path / "no_id.csv", "file,index,label\na,0,red\nb,,green\n"), IDS)
     yolo = tmp_path / "yolo"
     write(yolo / "a.txt", "0 .5 .5 .1 .1\n0 .2 .2 .1 .1\n")
     write(yolo / "b.txt", "")
@@ -196,6 +207,9 @@ def test_yolo_numbers_may_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("0 nan .5 .1 .1", "must hold numbers, got '0 nan .5 .1 .1' in .*line 1"),
+        ("nan .5 .5 .1 .1", "must hold numbers, got 'nan"),
+        ("inf .5 .5 .1 .1", "must hold numbers, got 'inf"),
         ("0 .5 .5 .1", "must have a class and 4 numbers of a box, or at least 3 corners, got 3 numbers in .*line 1"),
         ("red .5 .5 .1 .1", "must hold numbers, got 'red .5"),
         ("3 .5 .5 .1 .1", "must hold class ids from 0 to 2, got 3 in .*line 1"),
