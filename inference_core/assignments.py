@@ -61,7 +61,11 @@ def put(data: dict[str, Any], dotted: str, value: Any) -> None:
         else:
             target = target.setdefault(parent, {})
         if not isinstance(target, dict | list):
-            raise ConfigError(f"must name a setting below a group, got {dotted!r}: {parent!r} is none", key="--set")
+            raise ConfigError(
+                f"must name a setting below a group, got {dotted!r}, but {parent!r} is {target!r}, one value for all; "
+                "give each of its settings instead",
+                key="--set",
+            )
     target[position_of(last, target, dotted=dotted) if isinstance(target, list) else last] = value
 
 

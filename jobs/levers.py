@@ -27,7 +27,8 @@ def find_levers(
     """
     idle_cores = workers.num_cores - workers.actors * (config.execution.threads_per_actor or 1)
     if workers.layout == "whole" and not workers.num_gpus and idle_cores > 0:
-        spread = f"{idle_cores} cores have no worker: larger execution.actors, or smaller execution.rows_per_shard"
+        idle = "1 core has" if idle_cores == 1 else f"{idle_cores} cores have"
+        spread = f"{idle} no worker: larger execution.actors, or smaller execution.rows_per_shard"
         return {**dict.fromkeys(WORK, spread), WAITING: waiting_lever(starts_ray=starts_ray)}
     if workers.layout == "split" and not workers.num_gpus:
         whole = "execution.layout: whole, where every core does what is to be done"

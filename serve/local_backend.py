@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from inference_core.errors import ConfigError, MillraceError
+from inference_core.errors import MillraceError
 from inference_core.importing.importer import open_model
 from serve.answer_cache import AnswerCache
 from serve.answers import Answer, PredictRequest, ServedModel
 from serve.config import ServeConfig, ServedModelConfig
 from serve.errors import UnavailableError, UnknownModelError
-from serve.model_facts import describe_model
+from serve.model_facts import check_distinct, describe_model
 from serve.model_server import ModelServer, closing_error
 
 
@@ -59,13 +59,9 @@ class LocalBackend:
             ModelError: a model does not load or does not work.
         """
         cache = AnswerCache(config.cache_bytes // config.num_edges)
-        slots: dict[str, Slot] = {}
-        for model in config.models:
-            slot = load_slot(model, config, cache=cache, num_cpus=num_cpus)
-            name = slot.facts.name
-            if name in slots:
-                raise ConfigError(f"must be distinct, got {name} twice; give one of them a name", key="models")
-            slots[name] = slot
+        loaded = [load_slot(model, config, cache=cache, num_cpus=num_cpus) for model in config.models]
+        check_distinct([slot.facts.name for slot in loaded])
+        slots = {slot.facts.name: slot for slot in loaded}
         return cls(slots, config, cache=cache, num_cpus=num_cpus)
 
     async def predict(self, request: PredictRequest) -> Answer:

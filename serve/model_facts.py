@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from inference_core.errors import ConfigError
 from inference_core.models.package import ModelPackage
 from inference_core.spec import ModelSpec
 from serve.answers import ServedModel
@@ -43,6 +44,16 @@ def describe_model(package: ModelPackage, *, name: str, engine: str) -> ServedMo
         options=describe_options(spec),
         columns=told_columns(spec),
     )
+
+
+def check_distinct(names: Sequence[str]) -> None:
+    """Raise ConfigError where two models of a service have one name."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ConfigError(
+                f"must have distinct names, got {name} twice; name one, as --set models.{index}.name={name}-2",
+                key="models",
+            )
 
 
 def public_spec(spec: ModelSpec) -> dict[str, Any]:

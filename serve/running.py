@@ -23,6 +23,7 @@ from serve.deployments import Layout, build_application
 from serve.listener import Addresses, bind
 from serve.metrics.log_pipe import LogPipe
 from serve.metrics.replica_files import shared_folder
+from serve.model_facts import check_distinct
 from serve.replicas import free_memory_bytes, with_replicas
 
 APPLICATION = "millrace"
@@ -34,12 +35,14 @@ def package_digests(config: ServeConfig) -> tuple[str, ...]:
     """Digests of the packages, in the order of the models.
 
     Raises:
-        ConfigError: a package is wrong, or cannot be imported.
+        ConfigError: a package is wrong, or cannot be imported, or two have one name.
     """
-    digests = []
+    digests, names = [], []
     for model in config.models:
         with open_model(model.package, said={}) as (package, _):
             digests.append(package.digest)
+            names.append(model.name or package.spec.name)
+    check_distinct(names)
     return tuple(digests)
 
 

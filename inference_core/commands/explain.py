@@ -15,6 +15,7 @@ from inference_core.commands.engine_options import DeviceOption, EngineOption, T
 from inference_core.commands.exit_codes import EXIT_TOO_MANY_ERRORS
 from inference_core.commands.model_facts import MODEL_HELP, FactsOption, TrustOption, open_named_model
 from inference_core.commands.predict import file_names
+from inference_core.commands.save_folder import make_save_folder
 
 if TYPE_CHECKING:
     from inference_core.explain.explainer import Explainer
@@ -49,6 +50,7 @@ def explain(
         suffixes = () if save is None else (".png", ".npy") if arrays else (".png",)
         explainer = Explainer(package, device=device, engine=engine, num_threads=threads)
         explainer.check(method=method, class_name=class_name, layer=layer)
+        make_save_folder(save)
         found = explain_images(explainer, images, wish=wish, suffixes=suffixes)
         num_failed = 0
         for name, (facts, files) in zip(file_names(images), found, strict=True):
@@ -127,7 +129,6 @@ def save_files(files: Mapping[str, bytes], *, folder: Path, name: str) -> dict[s
     """Write files; their paths."""
     from inference_core.export.masks import safe_part
 
-    folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     for suffix, content in files.items():
         path = folder / safe_part(f"{name}{suffix}", suffix=suffix, is_folder=False)

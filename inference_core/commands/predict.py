@@ -23,6 +23,7 @@ from inference_core.commands.engine_options import (
 )
 from inference_core.commands.exit_codes import EXIT_TOO_MANY_ERRORS
 from inference_core.commands.model_facts import MODEL_HELP, FactsOption, TrustOption, open_named_model
+from inference_core.commands.save_folder import make_save_folder
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -69,6 +70,7 @@ def predict(
     with open_named_model(model, assignments, trusts_code=trust_package_code) as opened:
         package = with_views(opened, views)
         chosen = picture_kind(package, kind, is_wanted=show or save is not None)
+        make_save_folder(save)
         predictor = Predictor.load(
             package,
             device=device,
@@ -140,7 +142,6 @@ def print_predictions(
         num_failed += not prediction.is_ok
         if save is not None and isinstance(prediction.result, Segmentation):
             path = save / Path(mask_name(names[index])).name
-            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encode_mask(prediction.result.mask, num_classes=len(package.spec.classes)))
             row["mask_path"] = str(path)
         if kind is not None and prediction.result is not None:
@@ -157,7 +158,6 @@ def save_picture(picture: PillowImage, folder: Path, *, name: str) -> str:
     from inference_core.export.masks import safe_part
 
     path = folder / safe_part(name, suffix=".png", is_folder=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)
     return str(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -138,7 +139,8 @@ class VideoWriter:
         try:
             yield
         except (self._av.FFmpegError, OSError) as exc:
-            raise StorageError(f"{self._path} must take what is written, got {reason_of(exc)}; make room") from exc
+            advice = "make room" if exc.errno in (errno.ENOSPC, errno.EDQUOT) else "name another file"
+            raise StorageError(f"{self._path} must take what is written, got {reason_of(exc)}; {advice}") from exc
 
 
 def check_output(path: Path, *, audio: Sequence[Any] = ()) -> None:

@@ -37,6 +37,12 @@ def test_an_assignment_leaves_its_neighbours() -> None:
     assert data == {"execution": {"actors": 2, "batch_size": 3}, "model": "m"}
 
 
+def test_what_was_given_for_all_has_no_parts() -> None:
+    data: dict[str, Any] = {"explain": "review"}
+    with pytest.raises(ConfigError, match=r"'explain' is 'review', one value for all; give each of its settings"):
+        put(data, *read_assignment("explain.max_images=5", example="a.b=3"))
+
+
 def test_an_assignment_goes_into_lists() -> None:
     data: dict[str, Any] = {"models": [{"package": "a"}, "b"]}
     put(data, *read_assignment("models.0.batch_size=3", example="a.b=3"))
@@ -54,7 +60,7 @@ def test_an_assignment_goes_into_lists() -> None:
         (".a=1", "--set: must be KEY=VALUE"),
         ("a=[1", r"--set: must have a YAML value, got '\[1' for a; quote it"),
         ("a=*.jpg", r"--set: must have a YAML value, got '\*.jpg'"),
-        ("model.x=1", "--set: must name a setting below a group, got 'model.x': 'model' is none"),
+        ("model.x=1", "--set: must name a setting below a group, got 'model.x', but 'model' is 'm', one value for all; give"),
         ("l.2=1", "--set: must number one of 2 from 0, got '2' in 'l.2'"),
         ("l.x.y=1", "--set: must number one of 2 from 0, got 'x' in 'l.x.y'"),
     ],

@@ -258,6 +258,8 @@ def test_predict_saves_the_kind_of_picture_that_is_asked_for(millrace: Run, segm
         (("--show",), "--show: needs a display, got none"),
         (("--save", "out", "--kind", "boxes"), "kind: must be auto, overlay, contours, mask"),
         (("--save", "out", "--kind", "before_after"), "--kind: must be another for a package without postprocess"),
+        (("--save", "/dev/null"), "--save: must be a folder that can be written, got /dev/null (File exists); name"),
+        (("--save", "/dev/null/x"), "--save: must be a folder that can be written, got /dev/null/x (Not a directory)"),
     ],
 )
 def test_predict_says_which_pictures_it_cannot_make(

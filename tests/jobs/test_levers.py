@@ -51,6 +51,8 @@ def test_masks_are_named_where_they_are_written(make_job: MakeJob, segmenter: Mo
 def test_cores_without_a_worker_come_first(make_job: MakeJob, classifier: ModelPackage) -> None:
     few = Workers(layout="whole", actors=1, num_cores=4)
     assert "3 cores have no worker" in levers(classifier, make_job, few)["infer"]
+    most = Workers(layout="whole", actors=3, num_cores=4)
+    assert "1 core has no worker" in levers(classifier, make_job, most)["infer"]
     threads = levers(classifier, make_job, few, execution__threads_per_actor=4)["infer"]
     assert "no worker" not in threads
 

@@ -13,6 +13,7 @@ from serve.answers import PredictRequest
 from serve.config import ServeConfig
 from serve.errors import UnavailableError, UnknownModelError
 from serve.local_backend import LocalBackend
+from serve.running import package_digests
 from tests.serve.encoded_images import image_bytes
 from tests.tiny_models import tiny_classifier, tiny_segmenter
 
@@ -91,8 +92,14 @@ def test_an_unknown_name_is_told_with_those_that_are_served(tmp_path: Path) -> N
 
 def test_two_packages_of_one_name_are_refused(tmp_path: Path) -> None:
     packages = [{"package": str(tiny_classifier(tmp_path / name))} for name in "ab"]
-    with pytest.raises(ConfigError, match="distinct, got tiny-classification twice"):
-        LocalBackend.load(ServeConfig.model_validate({"models": packages}), num_cpus=1)
+    config = ServeConfig.model_validate({"models": packages})
+    message = r"distinct names, got tiny-classification twice; name one, as --set models\.1\.name=tiny-classification-2"
+    with pytest.raises(ConfigError, match=message):
+        LocalBackend.load(config, num_cpus=1)
+    with pytest.raises(ConfigError, match=message):
+        package_digests(config)  # before anything is deployed
+    named = (config.models[0], config.models[1].model_copy(update={"name": "tiny-classification-2"}))
+    assert len(package_digests(config.model_copy(update={"models": named}))) == 2
 
 
 def ready(backend: LocalBackend) -> list[str]:

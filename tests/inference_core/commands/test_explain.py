@@ -48,6 +48,14 @@ def test_it_prints_a_line_and_saves_a_picture_for_each_image(photo: Path, tmp_pa
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.png.npy", "photo.png.png"]
 
 
+def test_a_folder_that_cannot_be_is_told_before_any_image(photo: Path, tmp_path: Path) -> None:
+    package = explained_package(tmp_path / "model", "deep")
+    done = CliRunner().invoke(build_app(), ["explain", str(photo), "--model", package.uri, "--save", str(photo)])
+    assert isinstance(done.exception, ConfigError)
+    assert "--save: must be a folder that can be written, got" in str(done.exception)
+    assert not done.stdout
+
+
 def test_a_mistake_ends_it_before_any_image(photo: Path, tmp_path: Path) -> None:
     package = explained_package(tmp_path / "model", "deep")
     done = CliRunner().invoke(build_app(), ["explain", str(photo), "--model", package.uri, "--class", "bbb"])

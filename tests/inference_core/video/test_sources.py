@@ -182,6 +182,12 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
         write_frames(writer, 100)
 
 
+def test_what_else_cannot_be_written_is_to_go_elsewhere() -> None:
+    with pytest.raises(StorageError, match=r"a\.mkv must take what is written, got .*; name another file"):  # noqa: PT012
+        writer = VideoWriter(Path("/sys/a.mkv"), image_hw=(48, 64), time_base=Fraction(1, 25), rate=Fraction(25))
+        write_frames(writer, 100)
+
+
 def write_frames(writer: VideoWriter, count: int) -> None:
     with writer:
         for index in range(count):
