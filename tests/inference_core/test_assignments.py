@@ -60,7 +60,7 @@ def test_an_assignment_goes_into_lists() -> None:
         (".a=1", "--set: must be KEY=VALUE"),
         ("a=[1", r"--set: must have a YAML value, got '\[1' for a; quote it"),
         ("a=*.jpg", r"--set: must have a YAML value, got '\*.jpg'"),
-        ("model.x=1", "--set: must name a setting below a group, got 'model.x', but 'model' is 'm', one value for all; give"),
+        ("model.x=1", "--set: must name a setting below a group, got 'model.x', but 'model' is 'm', one value for all"),
         ("l.2=1", "--set: must number one of 2 from 0, got '2' in 'l.2'"),
         ("l.x.y=1", "--set: must number one of 2 from 0, got 'x' in 'l.x.y'"),
     ],
