@@ -17,6 +17,8 @@ MAX_WINDOW_HW = (800, 1280)
 """Larger pictures are shown smaller; the window can be drawn larger."""
 PROBE = "import cv2; cv2.namedWindow('millrace'); cv2.destroyAllWindows()"
 PROBE_TIMEOUT_S = 20.0
+PICTURES = "millrace"
+"""The window that shows picture after picture."""
 
 
 def check_display(*, key: str) -> None:
@@ -67,12 +69,13 @@ class PictureWindow:
         self._title = title
         self._is_open = False
 
-    def show(self, picture: Uint8Array, *, wait_ms: int) -> bool:
+    def show(self, picture: Uint8Array, *, wait_ms: int, title: str = "") -> bool:
         """Show a picture.
 
         Args:
             picture: (H, W, 3) uint8 RGB.
             wait_ms: how long to wait for a key; 0 until there is one.
+            title: what stands above it; "" for the window's own.
 
         Returns:
             Whether to go on: False where q or Escape was pressed, or the window was closed.
@@ -83,6 +86,8 @@ class PictureWindow:
         try:
             if not self._is_open:
                 self._open(image_hw=(picture.shape[0], picture.shape[1]))
+            if title:
+                cv2.setWindowTitle(self._title, title)
             cv2.imshow(self._title, np.ascontiguousarray(picture[..., ::-1]))
             pressed = cv2.waitKey(wait_ms) & 0xFF
             return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1 and pressed not in (ESCAPE, QUIT)
@@ -108,7 +113,9 @@ class PictureWindow:
 
 
 def show_picture(picture: Uint8Array, *, title: str) -> bool:
-    """Show a picture in a window of its own until a key is pressed.
+    """Show a picture until a key is pressed, in one window for all, which ends with the process.
+
+    A window that opens when the last one has closed is at times never painted by Qt.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
@@ -117,7 +124,5 @@ def show_picture(picture: Uint8Array, *, title: str) -> bool:
     Returns:
         Whether to show more, see ``PictureWindow.show``.
     """
-    window = PictureWindow(title)
-    goes_on = window.show(picture, wait_ms=0)
-    window.close()
-    return goes_on
+    window = PictureWindow(PICTURES)
+    return window.show(picture, wait_ms=0, title=title)
