@@ -29,8 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 MAIN = "from inference_core.cli import main; main()"
 SCREEN_WH = (640, 480)
 PATIENCE_S = 30.0
-PRESS_AGAIN_S = 5.0
-"""A key that comes while a window appears is nobody's: people press it again."""
 
 
 @dataclass(frozen=True)
@@ -54,29 +52,6 @@ class Display:
         command = ["xdotool", "mousemove", "20", "20", "key", key]
         subprocess.run(command, env={**os.environ, "DISPLAY": self.name}, check=True, timeout=30)
 
-    def press_until(self, key: str, is_it: Callable[[NDArray[np.uint8]], bool]) -> None:
-        """Press a key, again where it did nothing, until the screen is what is waited for."""
-        end_s = time.monotonic() + PATIENCE_S
-        while True:
-            self.press(key)
-            try:
-                self.wait_for(is_it, patience_s=PRESS_AGAIN_S)
-            except AssertionError:
-                if time.monotonic() > end_s:
-                    raise
-            else:
-                return
-
-    def end(self, command: subprocess.Popen[str], *, key: str) -> tuple[str, str]:
-        """What a command printed that a key ended, on standard output and error."""
-        end_s = time.monotonic() + PATIENCE_S
-        while True:
-            self.press(key)
-            try:
-                return command.communicate(timeout=PRESS_AGAIN_S)
-            except subprocess.TimeoutExpired:
-                assert time.monotonic() < end_s, f"{key} does not end it"
-
     @contextmanager
     def run(self, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         """The command on this display, which is ended with the context."""
@@ -90,11 +65,9 @@ class Display:
             finally:
                 started.kill()
 
-    def wait_for(
-        self, is_it: Callable[[NDArray[np.uint8]], bool], *, patience_s: float = PATIENCE_S
-    ) -> NDArray[np.uint8]:
+    def wait_for(self, is_it: Callable[[NDArray[np.uint8]], bool]) -> NDArray[np.uint8]:
         """The first screenshot that is what is waited for."""
-        end_s = time.monotonic() + patience_s
+        end_s = time.monotonic() + PATIENCE_S
         while not is_it(shot := self.screenshot()):
             assert time.monotonic() < end_s, "the screen did not become what it should"
             time.sleep(0.1)
@@ -135,7 +108,8 @@ def test_a_video_plays_in_a_window_until_q_is_pressed(display: Display, model: P
     with display.run("video", video, "--model", model, "--show") as command:
         # A frame in its own size, without a toolbar above it; the pointer, which is drawn too, is in the middle.
         display.wait_for(lambda shot: shot[:48, :64].any(axis=2).mean() > 0.9 and not shot[48:100].any())
-        printed, told = display.end(command, key="q")
+        display.press("q")
+        printed, told = command.communicate(timeout=PATIENCE_S)
     assert (command.returncode, told) == (0, "")
     report = json.loads(printed)
     assert 0 < report["frames"] < 3000
@@ -148,8 +122,10 @@ def test_a_picture_stays_until_a_key_is_pressed(display: Display, model: Path, t
         Image.new("RGB", (300, 200), color).save(tmp_path / name)
     with display.run("predict", tmp_path / "a.png", tmp_path / "b.png", "--model", model, "--show") as command:
         display.wait_for(lambda shot: (shot == (255, 0, 0)).all(axis=2).sum() > 40_000)
-        display.press_until("space", lambda shot: (shot == (0, 0, 255)).all(axis=2).sum() > 40_000)
-        printed, told = display.end(command, key="q")
+        display.press("space")
+        display.wait_for(lambda shot: (shot == (0, 0, 255)).all(axis=2).sum() > 40_000)
+        display.press("q")
+        printed, told = command.communicate(timeout=PATIENCE_S)
     assert (command.returncode, told) == (0, "")
     assert len(printed.splitlines()) == 2
 
