@@ -59,6 +59,12 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
+def model_parameter(*, in_path: bool) -> dict[str, Any]:
+    """Which model is asked: in the path, or in the query, where it may be left away."""
+    model = {"name": "model", "schema": {"type": "string"}, "description": "By default the first one served."}
+    return {**model, **({"in": "path", "required": True} if in_path else {"in": "query"})}
+
+
 def explain_operation(*, has_path_model: bool, problems: dict[str, str]) -> dict[str, Any]:
     """The explain route, with the model in its path or in its query.
 
@@ -66,15 +72,13 @@ def explain_operation(*, has_path_model: bool, problems: dict[str, str]) -> dict
         has_path_model: whether the path names the model.
         problems: what may go wrong, by HTTP status.
     """
-    model = {"name": "model", "schema": {"type": "string"}, "description": "By default the first one served."}
-    place = {"in": "path", "required": True} if has_path_model else {"in": "query"}
     return {
         "tags": ["explain"],
         "operationId": "explain_with_model" if has_path_model else "explain",
         "summary": "Show where the evidence for an answer lies",
         "description": "The body is one image. The answer is what is told of the explanation, the heatmap over the "
         "image as a picture, or the heatmap itself, by Accept.",
-        "parameters": [{**model, **place}, *OPTIONS],
+        "parameters": [model_parameter(in_path=has_path_model), *OPTIONS],
         "requestBody": {
             "required": True,
             "content": {kind: {"schema": BINARY} for kind in ("image/jpeg", "image/png", "application/octet-stream")},

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serve.explain_openapi import ExplainAnswer, explain_operation
+from serve.explain_openapi import ExplainAnswer, explain_operation, model_parameter
 from serve.json_text import to_json
 from serve.offers import VIEWS
 from serve.schemas import TINY_PNG, ImageInput, PredictAnswer, PredictAnswers, PredictBody, Problem
@@ -76,15 +76,13 @@ def add_problems(operation: dict[str, Any], *, can_be_unknown: bool) -> None:
 
 def predict_operation(*, has_path_model: bool) -> dict[str, Any]:
     """The predict route, with the model in its path or in its query."""
-    model = {"name": "model", "schema": {"type": "string"}, "description": "By default the first one served."}
-    place = {"in": "path", "required": True} if has_path_model else {"in": "query"}
     return {
         "tags": ["predict"],
         "operationId": "predict_with_model" if has_path_model else "predict",
         "summary": "Predict one image or several",
         "description": "The body is one image, a form with files, or JSON. Several images, and JSON in any case, are "
         "answered by a list, in which a bad image is a row with its status; a single bad image is a problem.",
-        "parameters": [{**model, **place}, *OPTIONS],
+        "parameters": [model_parameter(in_path=has_path_model), *OPTIONS],
         "requestBody": {"required": True, "content": bodies()},
         "responses": {
             "200": {

@@ -7,7 +7,7 @@ import numpy as np
 from inference_core.records import Uint8Array
 from inference_core.results import Segmentation
 from inference_core.visualize.blend import blend
-from inference_core.visualize.color_scale import add_color_bar, color_values, scale_colors
+from inference_core.visualize.color_scale import ScaleName, add_color_bar, color_values, scale_colors
 from inference_core.visualize.picture_size import check_same_size
 
 MAP_ALPHA = 0.75
@@ -29,9 +29,8 @@ def draw_score_map(
         ShapeError: the result is of an image of another size.
     """
     check_same_size(pixels, result.scores, name="scores")
-    colored = blend(pixels, color_values(result.scores), alpha=alpha)
     title = result.labels[1] if is_binary(result) else "score"
-    return add_color_bar(colored, scale_colors("viridis"), title=title) if has_bar else colored
+    return paint_values(pixels, result.scores, scale="viridis", alpha=alpha, title=title if has_bar else None)
 
 
 def draw_uncertainty(
@@ -50,8 +49,15 @@ def draw_uncertainty(
     """
     values = uncertainty_of(result)
     check_same_size(pixels, values, name="uncertainty")
-    colored = blend(pixels, color_values(values, scale="inferno"), alpha=alpha)
-    return add_color_bar(colored, scale_colors("inferno"), title="uncertainty") if has_bar else colored
+    return paint_values(pixels, values, scale="inferno", alpha=alpha, title="uncertainty" if has_bar else None)
+
+
+def paint_values(
+    pixels: Uint8Array, values: Uint8Array, *, scale: ScaleName, alpha: float, title: str | None
+) -> Uint8Array:
+    """Values as colours over an image, with their scale beside it where a title is given."""
+    colored = blend(pixels, color_values(values, scale=scale), alpha=alpha)
+    return add_color_bar(colored, scale_colors(scale), title=title) if title is not None else colored
 
 
 def uncertainty_of(result: Segmentation) -> Uint8Array:
